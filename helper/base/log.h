@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything said to the user, on stderr only: stdout belongs to the user's
+ * container. Lines start with "tpdocker: ". Thread-safe: one write(2) a line.
+ * On a terminal in raw mode (while a container with -t has it) lines end
+ * with \r\n.
+ */
+#ifndef TP_BASE_LOG_H
+#define TP_BASE_LOG_H
+
+#include <stdbool.h>
+
+enum tp_log_level { TP_LOG_QUIET, TP_LOG_NORMAL, TP_LOG_VERBOSE };
+
+void tp_log_set_level(enum tp_log_level level);
+enum tp_log_level tp_log_get_level(void);
+/* Sends everything to FD instead of stderr (a background session's log). */
+void tp_log_set_fd(int fd);
+
+/* An error or warning: shown at every level. Colour only on a terminal
+ * without NO_COLOR. Messages of several lines keep their shape. */
+void tp_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void tp_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What is going on: not with --quiet. */
+void tp_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Details, only with --verbose. Never a secret. */
+void tp_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
