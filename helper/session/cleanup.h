@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Undoing a session, from its record alone. Everything here may be done
+ * twice and by whoever comes first: the session itself, its guardian, a later tpdocker.
+ */
+#ifndef TP_SESSION_CLEANUP_H
+#define TP_SESSION_CLEANUP_H
+
+#include "docker/engine.h"
+#include "session/record.h"
+
+/* The cluster's side: agent pod deleted, workload restored, key revoked. Each step on its own: the error, if
+ * any, is the first one's. UNREACHABLE may be tried again. */
+int tp_cleanup_cluster(struct tp_kube *k, const struct tp_record *r, struct tp_cancel *c,
+		       struct tp_err *err);
+
+/* The engine's side: the session's containers removed (stopped, if the user wanted to keep them). */
+int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
+		      struct tp_err *err);
+
+/* Both, connecting as the record says; on success the record is removed. UNTIL: as tp_now_ms; what cannot be reached is tried again with
+ * backoff until then. The record's lock must be held. */
+int tp_cleanup_record(struct tp_record *r, long long until, struct tp_cancel *c,
+		      struct tp_err *err);
+
+/* One round of the same, failures only logged, the record kept. */
+void tp_cleanup_once(struct tp_record *r);
+
+/* All records of this user whose owner is dead; says what it undid. The number that could not be undone. */
+int tp_cleanup_stale(struct tp_cancel *c);
+
+/* Whether the agent pod of a swap by someone is gone or has ended: then the swap is a leftover. 1 yes, 0 no, -1 ERR. */
+int tp_cleanup_swap_is_stale(struct tp_kube *k, const struct tp_swap_record *s, struct tp_cancel *c,
+			     struct tp_err *err);
+
+#endif

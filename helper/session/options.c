@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "kube/workload.h"
+#include "session/options.h"
+
+#define OPT TP_SESSION_OPT
+
+/* clang-format off */
+const struct tp_opt tp_session_opt_table[] = {
+	OPT("swap-deployment", TP_OPT_STRING, "[KIND/]NAME[:CONTAINER]", "put the agent in the place of this workload; it is restored at the end", swap_deployment, "workload"),
+	OPT("new-deployment", TP_OPT_STRING, "NAME", "start an agent of this name beside what runs (the default, with a generated name)", new_deployment, NULL),
+	OPT("deployment", TP_OPT_STRING, "NAME[:CONTAINER]", "use an agent that runs already, and leave it as it is", deployment, "workload"),
+	OPT("serviceaccount", TP_OPT_STRING, "NAME", "the service account of a new agent pod", serviceaccount, NULL),
+	OPT("image", TP_OPT_STRING, "IMAGE", "the image of sidecar and agent (default: " TP_IMAGE ")", image, NULL),
+	OPT("port-forward", TP_OPT_STRING, "native|kubectl|oc", "who speaks the port-forward to the agent (default: native)", port_forward, "native|kubectl|oc"),
+	OPT("also-proxy", TP_OPT_LIST, "CIDR", "reach this range through the cluster although it is one of the container's own networks", also_proxy, NULL),
+	OPT("never-proxy", TP_OPT_LIST, "CIDR", "reach this range from this machine, not through the cluster", never_proxy, NULL),
+	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
+	TP_WHERE_OPTS,
+	TP_OPT_END,
+};
+/* clang-format on */
+
+static int cidr_check(const char *opt, const char *s, struct tp_err *err)
+{
+	char addr[INET6_ADDRSTRLEN];
+	const char *slash = strchr(s, '/');
+	size_t n = slash ? (size_t)(slash - s) : strlen(s);
+	unsigned char bin[16];
+	char *end = NULL;
+
+	if (n >= sizeof(addr))
+		goto bad;
+	memcpy(addr, s, n);
+	addr[n] = '\0';
+	if (inet_pton(AF_INET6, addr, bin) == 1)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--%s %s: the tunnel carries IPv4 only; IPv6 never leaves the "
+				  "container",
+				  opt, s);
+	if (inet_pton(AF_INET, addr, bin) != 1)
+		goto bad;
+	if (slash) {
+		long len = isdigit((unsigned char)slash[1]) ? strtol(slash + 1, &end, 10) : -1;
+
+		if (len < 0 || len > 32 || *end)
+			goto bad;
+	}
+	return 0;
+bad:
+	return tp_err_set(err, TP_ERR_USAGE,
+			  "--%s %s: not an address range; write it as 10.1.0.0/16 or 10.1.2.3", opt,
+			  s);
+}
+
+static int name_check(const char *opt, const char *s, struct tp_err *err)
+{
+	size_t n = strlen(s);
+	bool ok = n > 0 && n <= 63 && isalnum((unsigned char)s[0]) &&
+		  isalnum((unsigned char)s[n - 1]);
+
+	for (size_t i = 0; ok && i < n; i++)
+		ok = islower((unsigned char)s[i]) || isdigit((unsigned char)s[i]) || s[i] == '-';
+	if (ok)
+		return 0;
+	return tp_err_set(
+		err, TP_ERR_USAGE,
+		"--%s %s: not a name that Kubernetes takes (at most 63 of a-z, 0-9 and -, "
+		"a letter or digit at both ends)",
+		opt, s);
+}
+
+int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
+{
+	int ways = !!o->swap_deployment + !!o->new_deployment + !!o->deployment;
+	const char *spec = o->swap_deployment ? o->swap_deployment : o->deployment;
+
+	if (ways > 1)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--swap-deployment, --new-deployment and --deployment exclude "
+				  "each other: give one of them");
+	if (o->verbose && o->quiet)
+		return tp_err_set(err, TP_ERR_USAGE, "--verbose and --quiet exclude each other");
+	if (o->new_deployment && name_check("new-deployment", o->new_deployment, err))
+		return -1;
+	if (o->namespace && name_check("namespace", o->namespace, err))
+		return -1;
+	if (spec) {
+		tp_autofree char *kind = NULL, *name = NULL, *container = NULL;
+
+		if (tp_workload_split(spec, &kind, &name, &container, err))
+			return tp_err_prefix(err, "--%s",
+					     o->swap_deployment ? "swap-deployment" : "deployment");
+	}
+	if (o->serviceaccount && (o->swap_deployment || o->deployment))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--serviceaccount is for a new agent: a swapped workload keeps "
+				  "its own service account");
+	if (o->port_forward && strcmp(o->port_forward, "native") &&
+	    strcmp(o->port_forward, "kubectl") && strcmp(o->port_forward, "oc"))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--port-forward %s: it is one of native, kubectl and oc",
+				  o->port_forward);
+	for (size_t i = 0; i < o->also_proxy.n; i++)
+		if (cidr_check("also-proxy", o->also_proxy.v[i], err))
+			return -1;
+	for (size_t i = 0; i < o->never_proxy.n; i++)
+		if (cidr_check("never-proxy", o->never_proxy.v[i], err))
+			return -1;
+	return 0;
+}
+
+void tp_session_opts_apply(struct tp_session_opts *o)
+{
+	const char *image = getenv("TPDOCKER_IMAGE");
+
+	tp_log_set_level(o->quiet ? TP_LOG_QUIET : o->verbose ? TP_LOG_VERBOSE : TP_LOG_NORMAL);
+	if (!o->image)
+		o->image = tp_strdup(image && *image ? image : TP_IMAGE);
+	if (!o->port_forward)
+		o->port_forward = tp_strdup("native");
+}
+
+void tp_session_opts_docker(const struct tp_session_opts *o, struct tp_docker_globals *g)
+{
+	*g = (struct tp_docker_globals){ .host = o->docker_host,
+					 .context = o->docker_context,
+					 .docker_path = o->docker_path };
+}
+
+void tp_session_opts_free(struct tp_session_opts *o)
+{
+	char **strings[] = { &o->swap_deployment, &o->new_deployment, &o->deployment,
+			     &o->context,	  &o->namespace,      &o->kubeconfig,
+			     &o->serviceaccount,  &o->image,	      &o->port_forward,
+			     &o->docker_host,	  &o->docker_context, &o->docker_path };
+
+	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
+		free(*strings[i]);
+		*strings[i] = NULL;
+	}
+	tp_strv_free(&o->also_proxy);
+	tp_strv_free(&o->never_proxy);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first part of a session: everything that can be refused is refused
+ * here, before anything exists. The cluster and the engine are asked side by
+ * side.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "session/cleanup.h"
+#include "session/guardian.h"
+#include "session/keys.h"
+#include "session/rights.h"
+#include "session/session.h"
+#include "session/timings.h"
+
+/* ---------------------------------------------------------------- cluster */
+
+static int check_rights(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	const struct tp_workload_ref *w = &s->record.workload;
+	struct tp_right rights[] = {
+		{ "create", "", "pods", NULL, NULL, NULL },
+		{ "get", "", "pods", NULL, NULL, NULL },
+		{ "watch", "", "pods", NULL, NULL, NULL },
+		{ "delete", "", "pods", NULL, NULL, NULL },
+		{ "get", "", "pods", "log", NULL, NULL },
+		{ "get", "", "pods", "portforward", NULL, "create" },
+		{ "patch", w->group, w->resource, NULL, w->name, NULL },
+	};
+	struct tp_right existing[] = {
+		{ "get", "", "pods", NULL, NULL, NULL },
+		{ "list", "", "pods", NULL, NULL, NULL },
+		{ "get", "", "pods", "exec", NULL, "create" },
+		{ "get", "", "pods", "portforward", NULL, "create" },
+	};
+
+	if (s->record.mode == TP_MODE_EXISTING)
+		return tp_rights_check(s->kube, existing, TP_ARRAY_SIZE(existing), c, err);
+	return tp_rights_check(s->kube, rights,
+			       TP_ARRAY_SIZE(rights) - (s->record.mode != TP_MODE_SWAP), c, err);
+}
+
+/* Somebody's swap whose agent is gone is a leftover of a tpdocker that could
+ * not clean up: it is undone here, as the next run is one of the safety nets. */
+static int check_swapped(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_workload_ref *ref = &s->record.workload;
+	struct tp_swap_record old = { 0 };
+	struct tp_err e = { 0 };
+	int rc = tp_workload_check(s->workload, ref, err);
+
+	if (!rc || err->kind != TP_ERR_CONFLICT || tp_swap_record_read(s->workload, &old, &e) != 1)
+		return rc;
+	if (tp_cleanup_swap_is_stale(s->kube, &old, c, &e) == 1) {
+		tp_info("%s/%s is still swapped out by a session of %s that has ended; restoring it",
+			ref->resource, ref->name, old.by ? old.by : "somebody");
+		rc = tp_workload_restore(s->kube, ref, old.session, NULL, NULL, c, err);
+		if (!rc && old.pod)
+			tp_pod_delete(s->kube, old.pod, NULL, -1, c, &e);
+		if (!rc) {
+			tp_json_free(s->workload);
+			s->workload = tp_workload_get(s->kube, ref, c, err);
+			rc = s->workload ? tp_workload_check(s->workload, ref, err) : -1;
+		}
+	}
+	tp_swap_record_free(&old);
+	return rc;
+}
+
+/* The API server judges the very pod that we are going to create: service
+ * account, quota, admission. */
+static int dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	tp_autofree char *path =
+		tp_asprintf("/api/v1/namespaces/%s/pods?dryRun=All", tp_kube_namespace(s->kube));
+	TP_AUTO_JSON *answer =
+		tp_kube_request(s->kube, "POST", path, NULL, s->pod_json, "pods", c, err);
+
+	if (answer)
+		return 0;
+	if (err->kind == TP_ERR_FAILED && strstr(err->msg, "dry run")) {
+		tp_verbose("no dry run here: %s", err->msg);
+		return 0;
+	}
+	return -1;
+}
+
+static int prepare_pod(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_agentpod a = { .name = s->record.pod,
+				 .session = s->record.id,
+				 .by = s->record.by,
+				 .image = s->opts->image,
+				 .authorized_key = s->public_key,
+				 .service_account = s->opts->serviceaccount };
+	TP_AUTO_JSON *pod = NULL;
+
+	if (s->record.mode == TP_MODE_SWAP) {
+		free(s->record.pod_container);
+		s->record.pod_container = NULL;
+		s->pod_json = tp_agentpod_swap(&a, &s->record.workload, s->workload,
+					       &s->record.pod_container, err);
+	} else {
+		s->record.pod_container = tp_strdup("agent");
+		s->pod_json = tp_agentpod_new(&a, err);
+	}
+	if (!s->pod_json)
+		return -1;
+	pod = tp_json_parse(s->pod_json, strlen(s->pod_json), err);
+	if (!pod)
+		return -1;
+	s->hostname = tp_strdup(tp_agentpod_hostname(pod));
+	return dry_run(s, c, err);
+}
+
+/* The standing agent's pod: one that runs, of those its deployment selects. */
+static int find_standing(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	const struct tp_workload_ref *ref = &s->record.workload;
+	const struct tp_json *labels = tp_json_path(s->workload, "spec.selector.matchLabels");
+	TP_AUTO_BUF sel = TP_BUF_INIT(4096);
+	TP_AUTO_JSON *list = NULL;
+	const struct tp_json *items;
+
+	for (size_t i = 0; i < tp_json_len(labels); i++)
+		tp_buf_printf(&sel, "%s%s=%s", i ? "," : "", tp_json_key(labels, i),
+			      tp_json_str(tp_json_at(labels, i)));
+	list = tp_pod_list(s->kube, sel.data ? sel.data : "", c, err);
+	if (!list)
+		return -1;
+	items = tp_json_get(list, "items");
+	for (size_t i = 0; i < tp_json_len(items); i++) {
+		const struct tp_json *pod = tp_json_at(items, i);
+		const struct tp_json *first = tp_json_path(pod, "spec.containers[0]");
+		const char *ctr = ref->container ? ref->container : tp_json_str_at(first, "name");
+		struct tp_err ignored;
+
+		if (tp_json_str_at(pod, "metadata.deletionTimestamp") ||
+		    tp_pod_judge(pod, ctr, TP_POD_CONTAINER_RUNNING, NULL, 0, &ignored) != 1)
+			continue;
+		s->record.pod = tp_strdup(tp_json_str_at(pod, "metadata.name"));
+		s->record.pod_container = tp_strdup(ctr);
+		s->hostname = tp_strdup(tp_agentpod_hostname(pod));
+		return 0;
+	}
+	tp_err_set(err, TP_ERR_NOT_FOUND, "no pod of %s/%s runs in namespace \"%s\"", ref->resource,
+		   ref->name, tp_kube_namespace(s->kube));
+	return tp_err_hint(err, "look at it with: kubectl -n %s get pods -l %s",
+			   tp_kube_namespace(s->kube), sel.data ? sel.data : "");
+}
+
+static int prepare_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+	struct tp_record *r = &s->record;
+	const struct tp_session_opts *o = s->opts;
+	const char *spec = o->swap_deployment ? o->swap_deployment : o->deployment;
+
+	s->kube = tp_kube_open(&s->kc, c, err);
+	if (!s->kube || tp_kube_check(s->kube, c, err))
+		return -1;
+	if (spec) {
+		if (tp_workload_parse(s->kube, spec, &r->workload, c, err))
+			return -1;
+		s->workload = tp_workload_get(s->kube, &r->workload, c, err);
+		if (!s->workload)
+			return -1;
+	}
+	switch (r->mode) {
+	case TP_MODE_SWAP:
+		r->pod = tp_agentpod_name(r->workload.name, r->id);
+		if (check_swapped(s, c, err))
+			return -1;
+		break;
+	case TP_MODE_NEW:
+		r->pod = o->new_deployment ? tp_strdup(o->new_deployment) :
+					     tp_asprintf("tpdocker-%s", r->id);
+		break;
+	case TP_MODE_EXISTING:
+		if (check_rights(s, c, err) || find_standing(s, c, err))
+			return -1;
+		tp_timings_mark("cluster checked");
+		return 0;
+	}
+	if (check_rights(s, c, err) || prepare_pod(s, c, err))
+		return -1;
+	tp_timings_mark("cluster checked");
+	return 0;
+}
+
+/* ----------------------------------------------------------------- engine */
+
+static int prepare_sidecar_image(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	TP_AUTO_JSON *image = tp_engine_image(s->engine, s->opts->image, c, err);
+	struct tp_run_args pull = { .image = s->opts->image };
+
+	if (image)
+		return 0;
+	if (err->kind != TP_ERR_NOT_FOUND)
+		return -1;
+	tp_info("the engine does not have the sidecar's image %s; pulling it", s->opts->image);
+	if (!tp_launch_pull(&s->ep, &pull, false, c, err))
+		return 0;
+	tp_err_prefix(err, "the sidecar's image %s", s->opts->image);
+	return tp_err_hint(err,
+			   "build it with `make images` in tpdocker's sources, or name one with "
+			   "--image or TPDOCKER_IMAGE");
+}
+
+static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+	struct tp_sidecar_spec spec = { .session = s->record.id,
+					.by = s->record.by,
+					.image = s->opts->image,
+					.hostname = "localhost",
+					.args = s->args };
+	tp_autofree char *body = NULL;
+
+	s->engine = tp_engine_open(&s->ep, c, err);
+	if (!s->engine)
+		return -1;
+	s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
+	if (!s->user_image && err->kind != TP_ERR_NOT_FOUND)
+		return -1;
+	/* Pulled now and not beside the agent pod: a swapped workload must not
+	 * be away for as long as a pull takes, or for a pull that fails. */
+	if (tp_launch_pull(&s->ep, s->args, s->user_image != NULL, c, err))
+		return -1;
+	if (!s->user_image)
+		s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
+	if (prepare_sidecar_image(s, c, err))
+		return -1;
+	/* Made in vain, to see that it can be: ports, sysctls, networks. */
+	spec.user_image = s->user_image;
+	spec.api_version = tp_engine_api_version(s->engine);
+	body = tp_sidecar_body(&spec, false, err);
+	if (!body)
+		return -1;
+	tp_timings_mark("engine checked");
+	return 0;
+}
+
+/* ------------------------------------------------------------------- both */
+
+static void fill_record(struct tp_session *s)
+{
+	struct tp_record *r = &s->record;
+	const struct tp_session_opts *o = s->opts;
+
+	tp_record_new_id(r->id);
+	r->started = time(NULL);
+	r->by = tp_record_whoami();
+	r->mode = o->swap_deployment ? TP_MODE_SWAP :
+		  o->deployment	     ? TP_MODE_EXISTING :
+				       TP_MODE_NEW;
+	if (o->kubeconfig)
+		r->kubeconfig = realpath(o->kubeconfig, NULL);
+	r->kubeconfig_env = tp_record_absolute(getenv("KUBECONFIG"));
+	r->context = tp_strdup(s->kc.context);
+	r->namespace = tp_strdup(s->kc.namespace);
+	r->link_dir = tp_link_dir(r->id);
+	r->docker_host = tp_strdup(s->ep.host);
+	r->docker_context = tp_strdup(s->ep.context);
+	r->docker_config = tp_record_absolute(s->ep.config_dir);
+}
+
+int tp_session_prepare(struct tp_session *s, struct tp_err *err)
+{
+	const struct tp_session_opts *o = s->opts;
+	struct tp_docker_globals g;
+
+	if (tp_session_ask_signals(s))
+		return tp_err_set(err, TP_ERR_FAILED, "signalfd: not supported here");
+	tp_session_opts_docker(o, &g);
+	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
+	    tp_docker_endpoint_find(&g, &s->ep, err) || tp_launch_check(&s->ep, s->args, err))
+		return -1;
+	fill_record(s);
+	if (tp_keys_make(s->record.id, &s->private_key, &s->public_key, err))
+		return -1;
+	tp_timings_mark("options, kubeconfig, key");
+	tp_cleanup_stale(NULL);
+	tp_session_task(s, prepare_cluster);
+	tp_session_task(s, prepare_engine);
+	if (tp_session_wait_tasks(s)) {
+		*err = s->err;
+		return -1;
+	}
+	/* From here on there may be something to undo. */
+	if (tp_record_create(&s->record, err))
+		return -1;
+	s->recorded = true;
+	if (tp_guardian_start(s->record.id, &s->guardian_fd, err)) {
+		tp_record_remove(&s->record);
+		s->recorded = false;
+		return -1;
+	}
+	tp_timings_mark("record and guardian");
+	return 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all parts of a session share: its tasks, its signals, its failure.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "session/session.h"
+
+#define SIDECAR_LOG_MAX (8u << 10)
+
+void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
+		     const struct tp_run_args *a)
+{
+	memset(s, 0, sizeof(*s));
+	s->opts = o;
+	s->args = a;
+	s->record = TP_RECORD_INIT;
+	s->guardian_fd = -1;
+	s->signal_fd = -1;
+	s->child = TP_CHILD_INIT;
+	s->sidecar_log = TP_BUF_INIT(SIDECAR_LOG_MAX);
+	s->loop = tp_loop_new();
+	pthread_mutex_init(&s->progress_lock, NULL);
+	if (!strcmp(o->port_forward, "kubectl"))
+		s->forward = TP_FORWARD_KUBECTL;
+	else if (!strcmp(o->port_forward, "oc"))
+		s->forward = TP_FORWARD_OC;
+}
+
+void tp_session_fail(struct tp_session *s, const struct tp_err *err)
+{
+	if (!s->failed) {
+		s->failed = true;
+		s->err = *err;
+	}
+	for (size_t i = 0; i < TP_ARRAY_SIZE(s->tasks); i++)
+		if (s->tasks[i])
+			tp_task_cancel(s->tasks[i]);
+	tp_loop_stop(s->loop, -1);
+}
+
+struct slot {
+	struct tp_session *s;
+	tp_task_fn *fn;
+	size_t i;
+};
+
+static int slot_run(void *arg, struct tp_cancel *cancel, struct tp_err *err)
+{
+	struct slot *slot = arg;
+
+	return slot->fn(slot->s, cancel, err);
+}
+
+static void slot_done(void *arg, int rc, struct tp_err *err)
+{
+	struct slot *slot = arg;
+	struct tp_session *s = slot->s;
+
+	s->tasks[slot->i] = NULL;
+	s->tasks_running--;
+	free(slot);
+	if (rc)
+		tp_session_fail(s, err);
+	tp_loop_stop(s->loop, 0);
+}
+
+void tp_session_task(struct tp_session *s, tp_task_fn *fn)
+{
+	struct slot *slot = tp_calloc(1, sizeof(*slot));
+
+	slot->s = s;
+	slot->fn = fn;
+	while (slot->i < TP_ARRAY_SIZE(s->tasks) && s->tasks[slot->i])
+		slot->i++;
+	if (slot->i == TP_ARRAY_SIZE(s->tasks))
+		abort(); /* a bug: a part starts at most as many as there are slots */
+	s->tasks_running++;
+	s->tasks[slot->i] = tp_task_start(s->loop, slot_run, slot_done, slot);
+	if (s->failed)
+		tp_task_cancel(s->tasks[slot->i]);
+}
+
+int tp_session_wait_tasks(struct tp_session *s)
+{
+	while (s->tasks_running)
+		tp_loop_run(s->loop);
+	return s->failed ? -1 : 0;
+}
+
+static void signal_arrived(struct tp_session *s, int sig);
+
+static void signal_ready(void *arg, int events)
+{
+	struct tp_session *s = arg;
+	struct signalfd_siginfo si;
+
+	(void)events;
+	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		s->signal_from_terminal = si.ssi_code == SI_KERNEL;
+		signal_arrived(s, (int)si.ssi_signo);
+	}
+}
+
+int tp_session_ask_signals(struct tp_session *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, &s->old_mask);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		return -1;
+	s->signal_watch = tp_watch_add(s->loop, s->signal_fd, TP_READ, signal_ready, s);
+	return 0;
+}
+
+/* epoll watches a signalfd for the process that added it: a child would never
+ * hear of its signals. */
+int tp_session_signals_after_fork(struct tp_session *s)
+{
+	sigset_t mask = s->old_mask;
+	int rc;
+
+	tp_watch_del(s->signal_watch);
+	tp_close_p(&s->signal_fd);
+	rc = tp_session_ask_signals(s);
+	s->old_mask = mask;
+	return rc;
+}
+
+/*
+ * While the user's container runs, signals are the container's (run.c). At
+ * any other time the first one ends what is under way, and everything is
+ * undone; while undoing there is nothing better to do than to finish.
+ */
+static void signal_arrived(struct tp_session *s, int sig)
+{
+	struct tp_err e = { 0 };
+
+	if (!s->signalled)
+		s->signalled = sig;
+	s->signals++;
+	if (s->container_phase) {
+		tp_session_run_signal(s, sig);
+		return;
+	}
+	if (s->ending) {
+		tp_warn("cleaning up; it takes a moment");
+		return;
+	}
+	tp_err_set(&e, TP_ERR_CANCELLED, "interrupted");
+	tp_session_fail(s, &e);
+}
+
+void tp_session_free(struct tp_session *s)
+{
+	tp_timer_del(s->progress_timer);
+	tp_watch_del(s->signal_watch);
+	if (s->signal_fd >= 0) {
+		close(s->signal_fd);
+		sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
+	}
+	tp_link_free(s->link);
+	tp_control_free(s->control);
+	tp_stream_close(s->sidecar_stream);
+	tp_child_free(&s->child);
+	tp_engine_free(s->engine);
+	tp_docker_endpoint_free(&s->ep);
+	tp_kube_free(s->kube);
+	tp_kubeconfig_free(&s->kc);
+	tp_json_free(s->user_image);
+	tp_json_free(s->workload);
+	tp_free_secret(s->private_key);
+	free(s->public_key);
+	free(s->pod_json);
+	free(s->progress);
+	pthread_mutex_destroy(&s->progress_lock);
+	free(s->hostname);
+	tp_swap_record_free(&s->swap);
+	tp_buf_free(&s->sidecar_log);
+	tp_agent_ready_free(&s->agent);
+	tp_remote_free(&s->remote);
+	tp_strv_free(&s->mounts);
+	tp_record_free(&s->record);
+	tp_close_p(&s->guardian_fd);
+	tp_loop_free(s->loop);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session: an agent pod, a sidecar and the link between them, from the
+ * first check to the last undone step.
+ *
+ *   tp_session_prepare   everything that can be refused; nothing exists yet
+ *   tp_session_start     agent pod and sidecar, side by side; ready when the tunnel was used
+ *   tp_session_run       the user's container; its exit code
+ *   tp_session_end       undoes all, last first
+ *
+ * Each runs the loop until its part is done. One thread runs the loop; what
+ * blocks (API calls) runs in tasks beside it.
+ */
+#ifndef TP_SESSION_SESSION_H
+#define TP_SESSION_SESSION_H
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+
+#include "base/task.h"
+#include "docker/launch.h"
+#include "kube/pod.h"
+#include "session/agentpod.h"
+#include "session/environ.h"
+#include "session/link.h"
+#include "session/options.h"
+#include "session/record.h"
+#include "session/sidecar.h"
+
+struct tp_session {
+	const struct tp_session_opts *opts;
+	const struct tp_run_args *args;
+
+	struct tp_loop *loop;
+	struct tp_kubeconfig kc;
+	struct tp_kube *kube;
+	struct tp_docker_endpoint ep;
+	struct tp_engine *engine;
+	struct tp_json *user_image;
+
+	struct tp_record record;
+	bool recorded;	 /* the record is on disk: there may be something to undo */
+	int guardian_fd; /* our end of the guardian's pipe */
+
+	/* what will be made */
+	struct tp_json *workload;
+	char *private_key, *public_key;
+	char *pod_json;
+	char *hostname;
+	enum tp_forward_kind forward;
+	struct tp_swap_record swap;
+
+	/* what there is */
+	struct tp_link *link;
+	struct tp_control *control;
+	char sidecar_id[65];
+	struct tp_stream *sidecar_stream; /* between the task and the loop */
+	struct tp_buf sidecar_log;	  /* the end of its stderr, for error texts */
+	struct tp_agent_ready agent;
+	struct tp_remote remote;
+	struct tp_strv mounts; /* the pod's volumes, as its spec has them */
+	long long pod_created; /* tp_now_ms */
+	char *progress;	       /* what is waited for and was not told yet */
+	pthread_mutex_t progress_lock;
+	struct tp_timer *progress_timer;
+	bool agent_told, sidecar_prepared, described, tunnel_ready;
+
+	struct tp_task *tasks[3];
+	int tasks_running;
+	struct tp_watch *signal_watch;
+	int signal_fd;
+	sigset_t old_mask;
+	int signalled;		   /* the first signal that asked us to end, 0 = none */
+	int signals;		   /* how many did */
+	int interrupts;		   /* SIGINTs while the container runs */
+	bool signal_from_terminal; /* the one being handled: our whole process group has it */
+
+	struct tp_child child; /* the docker CLI */
+	struct tp_watch *child_watch;
+	struct tp_timer *stop_timer;
+	int child_status;
+	bool container_phase; /* the user's container was launched */
+	bool background;
+	bool cluster_undone, engine_undone;
+	bool ending; /* tp_session_end is under way */
+
+	bool failed; /* the session cannot go on: err says why */
+	struct tp_err err;
+};
+
+void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
+		     const struct tp_run_args *a);
+int tp_session_prepare(struct tp_session *s, struct tp_err *err);
+int tp_session_start(struct tp_session *s, struct tp_err *err);
+/* 0 and *CODE the container's exit code; -1 ERR the session broke. With -d the caller's process ends inside
+ * (with the CLI's code) and a background process returns when the container has ended. */
+int tp_session_run(struct tp_session *s, int *code, struct tp_err *err);
+/* Always succeeds in freeing S's part on this machine; what cannot be undone is said and left to the guardian. */
+void tp_session_end(struct tp_session *s);
+void tp_session_free(struct tp_session *s);
+
+/* For the parts of the session (prepare.c, start.c, run.c, end.c). */
+
+/* Runs tasks FN(S) side by side until all are done or the session fails;
+ * 0, or -1 and S->err. LOOP events go on meanwhile. */
+void tp_session_task(struct tp_session *s, tp_task_fn *fn);
+int tp_session_wait_tasks(struct tp_session *s);
+/* The session cannot go on: keeps the first reason, cancels tasks, stops the loop. */
+void tp_session_fail(struct tp_session *s, const struct tp_err *err);
+int tp_session_ask_signals(struct tp_session *s);
+int tp_session_signals_after_fork(struct tp_session *s); /* in the child */
+/* A signal that arrived while the user's container runs. */
+void tp_session_run_signal(struct tp_session *s, int sig);
+
+#endif

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The second part of a session: agent pod and sidecar come up side by side;
+ * the link joins them; ready is when the sidecar has used the tunnel.
+ *
+ *   cluster task:  swap -> create pod -> agent's ready line --.   -> pod Ready
+ *   engine task:   create, attach, start sidecar -> "link" ---+-> "agent" -> describe, ready
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "common/control.h"
+#include "session/session.h"
+#include "session/timings.h"
+
+#define POD_MS	  (180 * 1000) /* for the pod to run: its image may have to be pulled */
+#define TUNNEL_MS (60 * 1000)  /* from the agent's ready line to the tunnel in use */
+#define EXEC_MS	  (30 * 1000)
+#define QUIET_MS  3000
+
+static void fail_with(struct tp_session *s, enum tp_err_kind kind, const char *what,
+		      const char *why, size_t len)
+{
+	struct tp_err e = { 0 };
+
+	tp_err_set(&e, kind, "%s: %.*s", what, (int)len, why);
+	if (s->sidecar_log.len)
+		tp_err_hint(&e, "the end of the sidecar's log:\n%s", s->sidecar_log.data);
+	tp_session_fail(s, &e);
+}
+
+/* ---------------------------------------------------------------- cluster */
+
+static void tell_agent(struct tp_session *s)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(4096);
+
+	if (!s->agent.port || !s->sidecar_prepared || s->agent_told)
+		return;
+	s->agent_told = true;
+	tp_buf_printf(&b, "hostkey %s\nuser %s\nprobe %s %s\n", s->agent.hostkey, s->agent.user,
+		      s->agent.probe, s->agent.token);
+	tp_control_send(s->control, TP_CTL_AGENT, b.data, b.len);
+}
+
+static void agent_is_ready(void *arg)
+{
+	struct tp_session *s = arg;
+
+	tp_verbose("the agent %s is ready", s->record.pod);
+	tp_link_target(s->link, s->forward, s->kube, s->record.pod, s->agent.port);
+	tell_agent(s);
+}
+
+struct log_scan {
+	struct tp_agent_ready *ready;
+	struct tp_err *err;
+	bool bad;
+	struct tp_buf tail;
+};
+
+static int log_line(void *arg, char *line, size_t n)
+{
+	struct log_scan *scan = arg;
+	int rc = tp_agent_ready_parse(line, scan->ready, scan->err);
+
+	if (rc < 0)
+		scan->bad = true;
+	if (!rc) {
+		if (scan->tail.len > 2048)
+			tp_buf_reset(&scan->tail);
+		tp_buf_put(&scan->tail, line, n);
+		tp_buf_putc(&scan->tail, '\n');
+	}
+	return rc != 0;
+}
+
+/* Usual steps pass in a second or two: not worth a line each. What is still
+ * waited for then is told. */
+static void show_progress(void *arg)
+{
+	struct tp_session *s = arg;
+
+	pthread_mutex_lock(&s->progress_lock);
+	if (s->progress && !s->failed && !s->ending)
+		tp_info("waiting for the agent pod %s: %s", s->record.pod, s->progress);
+	free(tp_steal(&s->progress));
+	pthread_mutex_unlock(&s->progress_lock);
+}
+
+static void quiet_is_over(void *arg)
+{
+	struct tp_session *s = arg;
+
+	s->progress_timer = NULL;
+	show_progress(s);
+}
+
+static void pod_was_created(void *arg)
+{
+	struct tp_session *s = arg;
+
+	s->progress_timer = tp_timer_add(s->loop, QUIET_MS, quiet_is_over, s);
+}
+
+/* In the task's thread. */
+static void pod_progress(void *arg, const char *text)
+{
+	struct tp_session *s = arg;
+
+	tp_verbose("the agent pod %s: %s", s->record.pod, text);
+	pthread_mutex_lock(&s->progress_lock);
+	free(s->progress);
+	s->progress = tp_strdup(text);
+	pthread_mutex_unlock(&s->progress_lock);
+	if (tp_now_ms() - s->pod_created >= QUIET_MS)
+		tp_loop_post(s->loop, show_progress, s);
+}
+
+static void pod_is_ready(void *arg)
+{
+	struct tp_session *s = arg;
+
+	tp_timer_del(s->progress_timer);
+	s->progress_timer = NULL;
+}
+
+static int wait_ready_line(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	struct log_scan scan = { .ready = &s->agent, .err = err, .tail = TP_BUF_INIT(16 << 10) };
+	int rc;
+
+	rc = tp_pod_wait(s->kube, s->record.pod, s->record.pod_container, TP_POD_CONTAINER_RUNNING,
+			 POD_MS, pod_progress, s, NULL, c, err);
+	if (!rc)
+		rc = tp_pod_log_follow(s->kube, s->record.pod, s->record.pod_container, log_line,
+				       &scan, POD_MS, c, err);
+	if (scan.bad)
+		rc = -1;
+	else if (rc && scan.tail.len)
+		tp_err_hint(err, "the agent's log:\n%s", scan.tail.data);
+	tp_buf_free(&scan.tail);
+	return rc ? tp_err_prefix(err, "the agent pod %s", s->record.pod) : 0;
+}
+
+/* A standing agent: this session's key is all that it is given. */
+static int authorize(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	const char *const argv[] = { TP_AGENT_PROGRAM, "authorize", s->public_key, NULL };
+	TP_AUTO_BUF out = TP_BUF_INIT(64 << 10);
+	TP_AUTO_BUF errtext = TP_BUF_INIT(4 << 10);
+	char *line, *save = NULL;
+	int code = 0;
+
+	if (tp_pod_exec(s->kube, s->record.pod, s->record.pod_container, argv, NULL, 0, &out,
+			&errtext, &code, EXEC_MS, c, err))
+		return tp_err_prefix(err, "pod %s", s->record.pod);
+	for (line = strtok_r(out.data, "\n", &save); line && !code;
+	     line = strtok_r(NULL, "\n", &save)) {
+		int rc = tp_agent_ready_parse(line, &s->agent, err);
+
+		if (rc)
+			return rc > 0 ? 0 : -1;
+	}
+	tp_err_set(err, TP_ERR_FAILED, "container \"%s\" of pod %s is no tpdocker agent%s%s",
+		   s->record.pod_container, s->record.pod, errtext.len ? ": " : "",
+		   errtext.len ? errtext.data : "");
+	return tp_err_hint(err,
+			   "--deployment wants one whose container runs `%s run`; to put an "
+			   "agent in a workload's place use --swap-deployment",
+			   TP_AGENT_PROGRAM);
+}
+
+/* The agent sees its mounts by where its own image's links lead to
+ * (/var/run is /run); the pod's spec says where they belong. */
+static void read_mounts(struct tp_session *s, const struct tp_json *pod)
+{
+	const struct tp_json *ctrs = tp_json_path(pod, "spec.containers"), *mounts = NULL;
+
+	for (size_t i = 0; i < tp_json_len(ctrs); i++) {
+		const struct tp_json *ctr = tp_json_at(ctrs, i);
+		const char *name = tp_json_str_at(ctr, "name");
+
+		if (name && !strcmp(name, s->record.pod_container))
+			mounts = tp_json_get(ctr, "volumeMounts");
+	}
+	for (size_t i = 0; i < tp_json_len(mounts); i++) {
+		const char *path = tp_json_str_at(tp_json_at(mounts, i), "mountPath");
+
+		if (path && strcmp(path, TP_AGENT_DIR))
+			tp_strv_add(&s->mounts, path);
+	}
+}
+
+static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+	struct tp_record *r = &s->record;
+	TP_AUTO_JSON *pod = NULL;
+
+	if (r->mode == TP_MODE_EXISTING) {
+		if (authorize(s, c, err))
+			return -1;
+		tp_timings_mark("agent authorised the key");
+		tp_loop_post(s->loop, agent_is_ready, s);
+		return 0;
+	}
+	if (r->mode == TP_MODE_SWAP) {
+		s->swap.session = tp_strdup(r->id);
+		s->swap.by = tp_strdup(r->by);
+		s->swap.since = time(NULL);
+		s->swap.pod = tp_strdup(r->pod);
+		/* Neither this nor the pod's creation is to be cancelled: a request that
+		 * was sent is carried out, maybe after the cleaning up has looked. */
+		if (tp_cancel_poll(c, -1, 0, 0, err) < 0 ||
+		    tp_workload_swap(s->kube, &r->workload, &s->swap, NULL, err))
+			return -1;
+		tp_timings_mark("workload swapped out");
+		tp_info("swapped out %s/%s (%lld replicas) in namespace %s", r->workload.resource,
+			r->workload.name, (long long)s->swap.replicas, r->namespace);
+	}
+	if (tp_cancel_poll(c, -1, 0, 0, err) < 0)
+		return -1;
+	pod = tp_pod_create(s->kube, s->pod_json, NULL, err);
+	if (!pod)
+		return -1;
+	read_mounts(s, pod);
+	s->pod_created = tp_now_ms();
+	tp_loop_post(s->loop, pod_was_created, s);
+	tp_timings_mark("agent pod created");
+	if (wait_ready_line(s, c, err))
+		return -1;
+	tp_timings_mark("agent listens");
+	tp_loop_post(s->loop, agent_is_ready, s);
+	if (tp_pod_wait(s->kube, r->pod, r->pod_container, TP_POD_READY, POD_MS, pod_progress, s,
+			NULL, c, err))
+		return tp_err_prefix(err, "the agent pod %s", r->pod);
+	tp_timings_mark("agent pod Ready");
+	tp_loop_post(s->loop, pod_is_ready, s);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- sidecar */
+
+/* Runs in the loop: the attach stream reads there. */
+static void sidecar_stderr(void *arg, const char *p, size_t n)
+{
+	struct tp_session *s = arg;
+
+	if (n > s->sidecar_log.max / 2)
+		n = s->sidecar_log.max / 2;
+	if (s->sidecar_log.len + n > s->sidecar_log.max)
+		tp_buf_consume(&s->sidecar_log, s->sidecar_log.len + n - s->sidecar_log.max);
+	tp_buf_put(&s->sidecar_log, p, n);
+	while (n && p[n - 1] == '\n')
+		n--;
+	if (n)
+		tp_verbose("sidecar: %.*s", (int)n, p);
+}
+
+static void send_list(struct tp_session *s, const char *name, const struct tp_strv *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		tp_control_sends(s->control, name, l->v[i]);
+}
+
+static void timing_frame(const struct tp_frame *f)
+{
+	tp_autofree char *text = tp_strndup(f->data, f->len);
+	char *space = strrchr(text, ' ');
+	tp_autofree char *label = NULL;
+
+	if (!space)
+		return;
+	*space = '\0';
+	label = tp_asprintf("sidecar: %s", text);
+	tp_timings_mark_at(label, strtoll(space + 1, NULL, 10));
+}
+
+static int look_at_agent(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+	struct tp_err e = { 0 };
+	TP_AUTO_JSON *pod = tp_pod_get(s->kube, s->record.pod, c, &e);
+	const char *phase = tp_json_str_at(pod, "status.phase");
+
+	if (!pod && e.kind != TP_ERR_NOT_FOUND)
+		return 0; /* the API server is away: the link is dialled again meanwhile */
+	if (pod && !tp_json_str_at(pod, "metadata.deletionTimestamp") && phase &&
+	    strcmp(phase, "Succeeded") && strcmp(phase, "Failed"))
+		return 0;
+	return tp_err_set(err, TP_ERR_NOT_FOUND,
+			  "the agent pod %s was deleted or has ended; the session is over",
+			  s->record.pod);
+}
+
+static void link_is_down(struct tp_session *s, const struct tp_frame *f)
+{
+	tp_warn("the link to the cluster broke (%.*s); dialling again", (int)f->len, f->data);
+	if (s->tunnel_ready && !s->ending && !s->tasks_running)
+		tp_session_task(s, look_at_agent);
+}
+
+static void control_frame(void *arg, const struct tp_frame *f)
+{
+	struct tp_session *s = arg;
+	struct tp_err e = { 0 };
+
+	if (!strcmp(f->name, TP_CTL_LINK)) {
+		tp_verbose("the link's kind: %.*s", (int)f->len, f->data);
+		s->sidecar_prepared = true;
+		tell_agent(s);
+	} else if (!strcmp(f->name, TP_CTL_DIAL)) {
+		tp_link_dial_exec(s->link, s->engine, s->sidecar_id);
+	} else if (!strcmp(f->name, TP_CTL_DESCRIBE)) {
+		if (s->described)
+			return; /* after a reconnection: the container has its environment */
+		if (tp_remote_parse(f->data, f->len, &s->remote, &e)) {
+			tp_session_fail(s, &e);
+			return;
+		}
+		s->described = true;
+		tp_timings_mark("environment read");
+	} else if (!strcmp(f->name, TP_CTL_READY)) {
+		tp_timings_mark("tunnel in use");
+		s->tunnel_ready = true;
+	} else if (!strcmp(f->name, TP_CTL_TIMING)) {
+		timing_frame(f);
+	} else if (!strcmp(f->name, TP_CTL_WARN)) {
+		tp_warn("%.*s", (int)f->len, f->data);
+	} else if (!strcmp(f->name, TP_CTL_DOWN)) {
+		link_is_down(s, f);
+	} else if (!strcmp(f->name, TP_CTL_UP)) {
+		tp_info("the link to the cluster is back");
+	} else if (!strcmp(f->name, TP_CTL_FAIL)) {
+		fail_with(s, TP_ERR_FAILED, "the sidecar", f->data, f->len);
+		return;
+	}
+	if (s->described && s->tunnel_ready)
+		tp_loop_stop(s->loop, 0);
+}
+
+static void control_ended(void *arg, const char *reason)
+{
+	struct tp_session *s = arg;
+
+	if (!s->ending)
+		fail_with(s, TP_ERR_FAILED, "the sidecar is gone", reason, strlen(reason));
+}
+
+static void sidecar_started(void *arg)
+{
+	struct tp_session *s = arg;
+	struct tp_control_events ev = { control_frame, control_ended, s };
+	bool local = tp_sidecar_local_net(s->args);
+
+	s->control = tp_control_new(s->loop, tp_steal(&s->sidecar_stream), &ev);
+	tp_control_sends(s->control, TP_CTL_PRIVATE_KEY, s->private_key);
+	tp_control_sends(s->control, TP_CTL_NONCE, tp_link_nonce(s->link));
+	send_list(s, TP_CTL_NEVER_PROXY, &s->opts->never_proxy);
+	send_list(s, TP_CTL_ALSO_PROXY, &s->opts->also_proxy);
+	send_list(s, TP_CTL_DNS, &s->args->dns);
+	send_list(s, TP_CTL_DNS_SEARCH, &s->args->dns_search);
+	send_list(s, TP_CTL_DNS_OPTION, &s->args->dns_options);
+	if (local)
+		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
+	if (s->opts->verbose)
+		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
+	tp_control_sends(s->control, TP_CTL_PREPARE, "");
+}
+
+static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+	struct tp_sidecar_spec spec = { .session = s->record.id,
+					.by = s->record.by,
+					.image = s->opts->image,
+					.hostname = s->hostname,
+					.args = s->args,
+					.link_socket = tp_link_socket(s->link),
+					.user_image = s->user_image,
+					.api_version = tp_engine_api_version(s->engine) };
+
+	if (tp_sidecar_start(s->engine, &spec, sidecar_stderr, s, s->sidecar_id, &s->sidecar_stream,
+			     c, err))
+		return -1;
+	tp_timings_mark("sidecar started");
+	tp_loop_post(s->loop, sidecar_started, s);
+	return 0;
+}
+
+/* ------------------------------------------------------------------- both */
+
+static void dial_failed(void *arg, const struct tp_err *err)
+{
+	struct tp_session *s = arg;
+
+	tp_verbose("the link: %s", err->msg);
+	if (err->kind == TP_ERR_NOT_FOUND || err->kind == TP_ERR_FORBIDDEN)
+		tp_session_fail(s, err);
+}
+
+static void tunnel_late(void *arg)
+{
+	struct tp_session *s = arg;
+	static const char why[] = "no connection to the agent within 60 seconds of its start";
+
+	fail_with(s, TP_ERR_TIMEOUT, "the tunnel", why, strlen(why));
+}
+
+int tp_session_start(struct tp_session *s, struct tp_err *err)
+{
+	struct tp_link_events ev = { dial_failed, s };
+	struct tp_timer *late = NULL;
+
+	s->link = tp_link_new(s->loop, s->record.link_dir, &ev);
+	if (s->record.mode == TP_MODE_EXISTING) {
+		s->record.authorized_key = tp_strdup(s->public_key);
+		if (tp_record_save(&s->record, err))
+			return -1;
+	}
+	tp_session_task(s, start_cluster);
+	tp_session_task(s, start_engine);
+	while (!s->failed && (s->tasks_running || !s->described || !s->tunnel_ready)) {
+		if (s->agent_told && !late)
+			late = tp_timer_add(s->loop, TUNNEL_MS, tunnel_late, s);
+		tp_loop_run(s->loop);
+	}
+	if (!s->failed)
+		tp_timer_del(late);
+	tp_session_wait_tasks(s);
+	if (s->failed) {
+		*err = s->err;
+		return -1;
+	}
+	if (s->record.mode != TP_MODE_EXISTING) {
+		tp_strv_free(&s->remote.mounts);
+		s->remote.mounts = s->mounts;
+		s->mounts = (struct tp_strv){ 0 };
+	}
+	tp_timings_mark("session ready");
+	return 0;
+}
