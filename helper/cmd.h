@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Commands: one file and one struct each; main() looks the word up. Usage
+ * text, completion and the man page's synopsis come from here.
+ */
+#ifndef TP_CMD_H
+#define TP_CMD_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/opt.h"
+
+#define TP_EXIT_FAILED 125 /* tpdocker itself failed, as docker run has it */
+
+struct tp_cmd {
+	const char *name;
+	const char *synopsis;	      /* behind the name: "[OPTIONS] IMAGE [COMMAND...]" */
+	const char *summary;	      /* one line */
+	const char *const *examples;  /* "command line", "what it does", ..., NULL */
+	const struct tp_opt *options; /* NULL: none */
+	const char *notes;	      /* behind the options in the usage text; or NULL */
+	bool hidden;
+	/* argv[0] is the command's name. Returns the exit code; with -1 ERR was filled
+	 * and main() prints it and exits with TP_EXIT_FAILED. */
+	int (*run)(int argc, char **argv, struct tp_err *err);
+};
+
+extern const struct tp_cmd tp_cmd_run, tp_cmd_cleanup, tp_cmd_version, tp_cmd_help,
+	tp_cmd_completion, tp_cmd_guardian;
+extern const struct tp_cmd *const tp_cmds[]; /* ends with NULL */
+
+const struct tp_cmd *tp_cmd_find(const char *name);
+/* The usage text of one command on stdout. */
+void tp_cmd_usage(const struct tp_cmd *c);
+
+#endif
