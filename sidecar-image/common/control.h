@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control channel between the helper and the sidecar's PID 1, and what
+ * the agent prints. Frames as in base/frame.h; the helper writes them to the
+ * sidecar's stdin (an attach stream) and reads them from its stdout. Nothing
+ * of it is logged: the container is made with the log driver "none". When
+ * stdin ends, the helper is gone and the sidecar ends at once.
+ *
+ *   helper                                    sidecar
+ *     private-key, never-proxy ... , prepare -->  writes its files, starts what can be started
+ *                                       <--  hello ("1 VERSION")
+ *                                       <--  link ("socket" or "exec")   found out by trying
+ *     agent (host key, probe address) -->    ssh is dialled now
+ *                                       <--  dial (exec link only: run `tpdocker-sidecar link` and join it to a port-forward)
+ *                                       <--  describe (the agent's own frames)
+ *                                       <--  ready (the tunnel was used, names resolve)
+ *                                       <--  down, up (later, when the link breaks and is back)
+ *     stop                              -->  ends
+ */
+#ifndef TP_COMMON_CONTROL_H
+#define TP_COMMON_CONTROL_H
+
+#define TP_CONTROL_VERSION 1
+
+/* helper to sidecar */
+#define TP_CTL_PRIVATE_KEY "private-key" /* OpenSSH private key, text */
+#define TP_CTL_NONCE	   "nonce"	 /* 32 hex digits: see the link's greeting below */
+#define TP_CTL_NEVER_PROXY "never-proxy" /* one CIDR; may come more than once */
+#define TP_CTL_ALSO_PROXY  "also-proxy"	 /* one CIDR */
+#define TP_CTL_DNS	   "dns" /* one nameserver that replaces the pod's (docker run --dns) */
+#define TP_CTL_DNS_SEARCH  "dns-search" /* one domain; replaces the pod's search list */
+#define TP_CTL_DNS_OPTION  "dns-option"
+#define TP_CTL_ADD_HOST \
+	"add-host" /* "NAME:IP": a further line of /etc/hosts; the engine's own lines stay */
+#define TP_CTL_LOCAL_NET \
+	"local-net" /* "yes": the containers of the own (user-defined) network stay reachable and their names resolve */
+#define TP_CTL_VERBOSE "verbose" /* "yes": sshuttle and ssh tell more on stderr */
+#define TP_CTL_PREPARE "prepare" /* empty: all settings are there */
+#define TP_CTL_AGENT \
+	"agent" /* lines: "hostkey ssh-ed25519 AAAA...", "user NAME", "probe IP:PORT TOKEN" */
+#define TP_CTL_STOP "stop" /* empty */
+
+/* sidecar to helper */
+#define TP_CTL_HELLO	"hello"	   /* "1 0.1.0": control version, image version */
+#define TP_CTL_LINK	"link"	   /* "socket" or "exec" */
+#define TP_CTL_DIAL	"dial"	   /* exec link: one more connection is wanted */
+#define TP_CTL_DESCRIBE "describe" /* payload: the agent's description, frames again */
+#define TP_CTL_READY	"ready"
+#define TP_CTL_TIMING \
+	"timing" /* "NAME MILLISECONDS" (of CLOCK_MONOTONIC, shared by all on one host), for --timings */
+#define TP_CTL_WARN "warn" /* a line for the user */
+#define TP_CTL_DOWN "down" /* the link broke: reason */
+#define TP_CTL_UP   "up"
+#define TP_CTL_FAIL "fail" /* cannot go on: reason for the user */
+
+/*
+ * The link's greeting, on the bind-mounted socket TP_LINK_SOCKET: the
+ * sidecar connects and writes "tpdocker NONCE check\n" or "tpdocker NONCE
+ * dial\n". The helper answers "ok\n"; after a check it closes, after a dial
+ * the bytes of the agent's ssh port follow. Anything else: it closes.
+ * Several connections may come; each dial is one port-forward.
+ */
+#define TP_LINK_SOCKET "/tpdocker-link.sock"
+
+/*
+ * The agent (PID 1 of its container) prints this line to its log when it can
+ * be reached, alone on a line:
+ *
+ *   tpdocker-agent ready 1 port=40123 user=tpdocker probe=10.244.0.7:40124 token=HEX hostkey=ssh-ed25519 AAAA...
+ *
+ * port: sshd's, on the pod's loopback. probe: a listener on the pod's own
+ * address that writes "TOKEN\n" to connections from the pod itself (they come through the tunnel) and closes all others.
+ */
+#define TP_AGENT_READY "tpdocker-agent ready 1 "
+
+/* The agent's environment (in the pod spec) and commands. */
+#define TP_AGENT_ENV_KEY \
+	"TPDOCKER_AUTHORIZED_KEY" /* "ssh-ed25519 AAAA... comment"; may be missing: see authorize */
+#define TP_AGENT_ENV_TTL \
+	"TPDOCKER_TTL" /* seconds without a connection after which it ends itself; 0 or missing: never */
+#define TP_AGENT_DIR	   "/run/tpdocker" /* its files: an emptyDir (Memory) or a writable folder */
+#define TP_AGENT_PROGRAM   "/usr/lib/tpdocker/tpdocker-agent"
+#define TP_SIDECAR_PROGRAM "/usr/lib/tpdocker/tpdocker-sidecar"
+/*
+ * tpdocker-agent run			PID 1
+ * tpdocker-agent describe		frames on stdout: env (NUL-terminated "K=V" strings, the
+ *					container's exact environment without TPDOCKER_*), hostname, hosts
+ *					(/etc/hosts), resolv-conf (/etc/resolv.conf), mounts (lines: path of each
+ *					volume mounted into the container, Kubernetes' own files like /etc/hosts left out)
+ * tpdocker-agent dns [SERVER...]	DNS messages, each behind its length in two bytes big endian (RFC 1035
+ *					4.2.2), from stdin to the pod's nameservers and back, in any order
+ * tpdocker-agent authorize KEY		adds a session's key (in a standing agent) and prints the ready line
+ * tpdocker-agent revoke KEY		takes it away
+ */
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The forwarder's clients: the programs in the container, by UDP and TCP. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "sidecar/dnsfwd.h"
+
+#define FIRST_PORT 62400 /* above what the kernel gives out by itself */
+#define PORTS	   1000
+
+void dns_client_end(struct client *c)
+{
+	tp_watch_del(c->watch);
+	c->watch = NULL;
+	tp_close_p(&c->fd);
+	tp_buf_free(&c->in);
+	tp_buf_free(&c->out);
+	c->generation++;
+}
+
+void dns_client_flush(struct client *c)
+{
+	ssize_t n;
+
+	while (c->out.len) {
+		n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN) {
+			dns_client_end(c);
+			return;
+		}
+		if (n < 0)
+			break;
+		tp_buf_consume(&c->out, (size_t)n);
+	}
+	tp_watch_set(c->watch, TP_READ | (c->out.len ? TP_WRITE : 0));
+}
+
+static void on_udp(void *arg, int events)
+{
+	static uint8_t msg[TP_DNS_MAX];
+	struct dnsfwd *d = arg;
+	struct sockaddr_in from;
+	int turns;
+
+	(void)events;
+	for (turns = 32; turns; turns--) {
+		socklen_t len = sizeof(from);
+		ssize_t n = recvfrom(d->udp, msg, sizeof(msg), 0, (struct sockaddr *)&from, &len);
+
+		if (n < 0)
+			break;
+		dns_ask(d, msg, (size_t)n, &from, NULL);
+	}
+	dns_channel_flush(d);
+}
+
+static void on_client(void *arg, int events)
+{
+	struct client *c = arg;
+	struct dnsfwd *d = c->d;
+	unsigned int generation = c->generation;
+	size_t at = 0;
+	ssize_t n;
+
+	c->active = tp_now_ms();
+	if (events & TP_WRITE)
+		dns_client_flush(c);
+	if (c->generation != generation || !(events & TP_READ))
+		return;
+	n = read(c->fd, tp_buf_reserve(&c->in, 65537), 65537);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		/* one that sends no more may still wait for answers; they are few */
+		dns_client_end(c);
+		return;
+	}
+	tp_buf_added(&c->in, (size_t)n);
+	while (c->generation == generation && c->in.len - at >= 2) {
+		const uint8_t *p = (const uint8_t *)c->in.data + at;
+		size_t len = (size_t)(p[0] << 8 | p[1]);
+
+		if (c->in.len - at - 2 < len)
+			break;
+		dns_ask(d, p + 2, len, NULL, c);
+		at += 2 + len;
+	}
+	if (c->generation == generation)
+		tp_buf_consume(&c->in, at);
+	dns_channel_flush(d);
+}
+
+static void on_tcp(void *arg, int events)
+{
+	struct dnsfwd *d = arg;
+	int fd = accept4(d->tcp, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	size_t i;
+
+	(void)events;
+	if (fd < 0)
+		return;
+	for (i = 0; i < MAX_CLIENTS; i++) {
+		struct client *c = &d->clients[i];
+
+		if (c->fd >= 0)
+			continue;
+		c->d = d;
+		c->fd = fd;
+		c->in = TP_BUF_INIT(256u << 10);
+		c->out = TP_BUF_INIT(1u << 20);
+		c->active = tp_now_ms();
+		c->watch = tp_watch_add(d->s->loop, fd, TP_READ, on_client, c);
+		dns_sweep_later(d);
+		return;
+	}
+	close(fd);
+}
+
+static int open_port(int type, uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_port = htons(port),
+				   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
+	    (type == SOCK_DGRAM || listen(fd, 64) == 0))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+int dns_listen(struct dnsfwd *d, struct tp_err *err)
+{
+	struct sidecar *s = d->s;
+	uint16_t port;
+
+	for (port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) {
+		d->udp = open_port(SOCK_DGRAM, port);
+		d->tcp = d->udp >= 0 ? open_port(SOCK_STREAM, port) : -1;
+		if (d->tcp >= 0)
+			break;
+		tp_close_p(&d->udp);
+	}
+	if (d->udp < 0)
+		return tp_err_errno(err, errno, "cannot listen for DNS");
+	d->port = port;
+	d->udp_watch = tp_watch_add(s->loop, d->udp, TP_READ, on_udp, d);
+	d->tcp_watch = tp_watch_add(s->loop, d->tcp, TP_READ, on_tcp, d);
+	return 0;
+}

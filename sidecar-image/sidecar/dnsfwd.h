@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the forwarder; sidecar.h has what others call. */
+#ifndef TP_SIDECAR_DNSFWD_H
+#define TP_SIDECAR_DNSFWD_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "common/dnsmsg.h"
+#include "sidecar/sidecar.h"
+
+#define MAX_PENDING 4096
+#define MAX_CLIENTS 256 /* TCP */
+
+struct client { /* by TCP */
+	struct dnsfwd *d;
+	int fd;
+	unsigned int generation; /* an answer may come for one that is gone */
+	struct tp_watch *watch;
+	struct tp_buf in, out;
+	long long active;
+};
+
+struct pending {
+	bool used, sent, check;
+	bool at_engine, engine_only;
+	uint16_t id, type;
+	uint16_t udp_size;
+	long long asked, agent_answered;
+	uint8_t *msg;
+	size_t len;
+	uint8_t *answer; /* the agent's, while the engine is waited for */
+	size_t answer_len;
+	struct sockaddr_in from;
+	struct client *client; /* NULL: UDP */
+	unsigned int generation;
+};
+
+struct dnsfwd {
+	struct sidecar *s;
+	int udp, tcp, engine, channel;
+	struct tp_watch *udp_watch, *tcp_watch, *engine_watch, *channel_watch;
+	uint16_t port;
+	struct tp_buf in, out;
+	struct pending pending[MAX_PENDING]; /* by the ID that the agent sees */
+	size_t n_pending;
+	unsigned int next;
+	struct client clients[MAX_CLIENTS];
+	struct tp_timer *sweep, *check_timer;
+	struct tp_strv search;
+	struct sockaddr_in engine_addr;
+	bool have_engine; /* the engine's own DNS, on user-defined networks */
+};
+
+/* dnsfwd.c: a question of N bytes, by UDP from FROM or by TCP from CLIENT. NULL if it was answered
+ * or dropped at once. */
+struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
+			const struct sockaddr_in *from, struct client *client);
+void dns_channel_flush(struct dnsfwd *d);
+void dns_sweep_later(struct dnsfwd *d);
+
+/* dnsclient.c: who asks */
+int dns_listen(struct dnsfwd *d, struct tp_err *err);
+void dns_client_end(struct client *c);
+void dns_client_flush(struct client *c);
+
+void dnsfwd_on_channel(void *arg, int events);
+
+/* Whether NAME could be that of another container: a single word, or one and
+ * its network's, and not below the pod's search domains. */
+bool dnsfwd_may_be_container(const char *name, const struct tp_strv *search);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What may leave the namespace: nothing but what goes through the tunnel
+ * (which starts on its loopback), answers to who came in by a published
+ * port, and what the user excepted. It stays while the link is down, so
+ * that a session never falls back to the developer's own network. Only
+ * tables of our own are touched: the engine's DNS lives in nat.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "sidecar/sidecar.h"
+
+static int nft(const char *rules, size_t n, struct tp_err *err)
+{
+	char *argv[] = { (char *)"nft", (char *)"-f", (char *)"-", NULL };
+	struct tp_child_opts o = { .argv = argv };
+	TP_AUTO_BUF said = TP_BUF_INIT(8192);
+	int status;
+
+	if (tp_child_run(&o, rules, n, NULL, &said, 10000, &status, NULL, err) < 0)
+		return tp_err_prefix(err, "nft");
+	if (status == 0)
+		return 0;
+	tp_err_set(err, TP_ERR_FAILED, "the packet filter cannot be set: %.*s",
+		   said.data ? (int)strcspn(said.data, "\n") : 0, said.data ? said.data : "");
+	return tp_err_hint(
+		err, "the sidecar needs the capability NET_ADMIN and a kernel with nf_tables");
+}
+
+/* A network without a way out (docker network create --internal) has no
+ * default route, and connect fails before any rule is asked. */
+static void default_route(bool have)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	struct rtentry r = { .rt_flags = RTF_UP, .rt_dev = (char *)"lo" };
+	int fd;
+
+	if (have)
+		return;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(&r.rt_dst, &any, sizeof(any));
+	memcpy(&r.rt_genmask, &any, sizeof(any));
+	if (fd < 0 || ioctl(fd, SIOCADDRT, &r) < 0)
+		tp_warn("cannot add a default route: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+static bool read_routes(struct sidecar *s)
+{
+	FILE *f = fopen("/proc/net/route", "re");
+	char line[512], dev[64];
+	unsigned int dst, gw, flags, mask;
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63s %x %x %x %*d %*d %*d %x", dev, &dst, &gw, &flags, &mask) !=
+		    5)
+			continue;
+		if (gw && s->n_gateways < MAX_SUBNETS)
+			s->gateways[s->n_gateways++] = ntohl(gw);
+		if (dst == 0 && mask == 0 && (flags & RTF_UP))
+			found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* The networks that this container is on. With local-net their containers
+ * stay reachable, but not their gateways: those are the host. */
+int filter_networks(struct sidecar *s, struct tp_err *err)
+{
+	struct ifaddrs *list, *i;
+
+	default_route(read_routes(s));
+	if (!s->local_net)
+		return 0;
+	if (getifaddrs(&list) < 0)
+		return tp_err_errno(err, errno, "getifaddrs");
+	for (i = list; i; i = i->ifa_next) {
+		struct subnet *n = &s->subnets[s->n_subnets];
+		uint32_t own;
+
+		if (!i->ifa_addr || !i->ifa_netmask || i->ifa_addr->sa_family != AF_INET ||
+		    (i->ifa_flags & IFF_LOOPBACK) || s->n_subnets == MAX_SUBNETS)
+			continue;
+		own = ntohl(((struct sockaddr_in *)i->ifa_addr)->sin_addr.s_addr);
+		n->mask = ntohl(((struct sockaddr_in *)i->ifa_netmask)->sin_addr.s_addr);
+		n->addr = own & n->mask;
+		s->n_subnets++;
+		/* where no route names it, it is the first address by custom */
+		if (s->n_gateways < MAX_SUBNETS && n->addr + 1 != own)
+			s->gateways[s->n_gateways++] = n->addr + 1;
+	}
+	freeifaddrs(list);
+	return 0;
+}
+
+static void put_addr(struct tp_buf *b, uint32_t a, uint32_t mask)
+{
+	struct in_addr in = { htonl(a) };
+
+	tp_buf_printf(b, "\t\tip daddr %s/%d", inet_ntoa(in), __builtin_popcount(mask));
+}
+
+int filter_prepare(struct sidecar *s, struct tp_err *err)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(1 << 20);
+	size_t i;
+
+	tp_buf_puts(&b, "table inet tpdocker {}\n"
+			"delete table inet tpdocker\n"
+			"table inet tpdocker {\n"
+			"\tchain output {\n"
+			"\t\ttype filter hook output priority 10; policy drop;\n"
+			"\t\tip daddr 127.0.0.0/8 accept\n"
+			"\t\tip6 daddr ::1 accept\n"
+			"\t\tfib daddr type local accept\n");
+	tp_buf_printf(&b, "\t\tmeta mark 0x%x accept\n", TP_SIDECAR_MARK);
+	tp_buf_puts(&b, "\t\tct state established,related accept\n");
+	for (i = 0; i < s->never_proxy.n; i++)
+		tp_buf_printf(&b, "\t\tip daddr %s accept\n", s->never_proxy.v[i]);
+	for (i = 0; i < s->n_gateways && s->local_net; i++) {
+		put_addr(&b, s->gateways[i], 0xffffffffu);
+		tp_buf_puts(&b, " goto refuse\n");
+	}
+	for (i = 0; i < s->n_subnets; i++) {
+		put_addr(&b, s->subnets[i].addr, s->subnets[i].mask);
+		tp_buf_puts(&b, " accept\n");
+	}
+	tp_buf_puts(&b, "\t\tgoto refuse\n"
+			"\t}\n"
+			"\tchain refuse {\n"
+			"\t\tmeta l4proto tcp reject with tcp reset\n"
+			"\t\treject with icmpx type admin-prohibited\n"
+			"\t}\n"
+			"}\n");
+	return nft(b.data, b.len, err);
+}
+
+/* Questions to the pod's nameservers go to our forwarder, whatever else
+ * listens on port 53 in there. */
+int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, struct tp_err *err)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(1 << 16);
+	size_t i;
+
+	(void)s;
+	tp_buf_puts(&b, "table ip tpdocker {}\n"
+			"delete table ip tpdocker\n"
+			"table ip tpdocker {\n"
+			"\tchain names {\n"
+			"\t\ttype nat hook output priority -110; policy accept;\n");
+	tp_buf_printf(&b, "\t\tmeta mark 0x%x return\n", TP_SIDECAR_MARK);
+	for (i = 0; i < r->n_ns; i++) {
+		if (r->ns[i].addr.ss_family != AF_INET)
+			continue;
+		tp_buf_printf(&b, "\t\tip daddr %s udp dport 53 redirect to :%u\n", r->ns[i].text,
+			      port);
+		tp_buf_printf(&b, "\t\tip daddr %s tcp dport 53 redirect to :%u\n", r->ns[i].text,
+			      port);
+	}
+	tp_buf_puts(&b, "\t}\n}\n");
+	return nft(b.data, b.len, err);
+}
+
+/* The rules of a sshuttle that was killed: with its port nobody listens. */
+void filter_drop_capture(unsigned int port)
+{
+	tp_autofree char *rules = tp_asprintf("table inet sshuttle-ipv4-%u {}\n"
+					      "delete table inet sshuttle-ipv4-%u\n",
+					      port, port);
+	struct tp_err err;
+
+	if (port && nft(rules, strlen(rules), &err) < 0)
+		tp_verbose("%s", err.msg);
+}

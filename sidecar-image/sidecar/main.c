@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "sidecar/sidecar.h"
+
+static const struct {
+	const char *name, *what;
+	int (*fn)(int argc, char **argv);
+} commands[] = {
+	{ "run", "own a session's network (PID 1); driven by tpdocker on stdin", sidecar_run },
+	{ "link", "carry one connection to the agent on stdin and stdout", sidecar_link },
+	{ "dial", "ssh's ProxyCommand", sidecar_dial },
+	{ "transport", "sshuttle's ssh command", sidecar_transport },
+};
+
+static void usage(FILE *f)
+{
+	size_t i;
+
+	fprintf(f,
+		"tpdocker-sidecar %s: the local side of tpdocker. It is not run by hand:\n"
+		"`tpdocker run -it IMAGE` starts it.\n\n",
+		TP_VERSION);
+	for (i = 0; i < TP_ARRAY_SIZE(commands); i++)
+		fprintf(f, "  tpdocker-sidecar %-9s  %s\n", commands[i].name, commands[i].what);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc > 1)
+		for (i = 0; i < TP_ARRAY_SIZE(commands); i++)
+			if (strcmp(argv[1], commands[i].name) == 0)
+				return commands[i].fn(argc - 1, argv + 1);
+	if (argc > 1 && (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0)) {
+		puts("tpdocker-sidecar " TP_VERSION);
+		return 0;
+	}
+	if (argc > 1 && (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)) {
+		usage(stdout);
+		return 0;
+	}
+	usage(stderr);
+	return 2;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sidecar's supervisor: one process, one loop, one struct.
+ *
+ *   NEW --prepare--> PREPARED --agent--> DIALLING --checked--> UP
+ *                                           ^                   |
+ *                                           '--- link broke ----'
+ *
+ * What runs below it:
+ *   ssh       the connection's master; dials through `tpdocker-sidecar dial`
+ *   sshuttle  captures TCP; talks through `tpdocker-sidecar transport`
+ *   nft       for a moment each
+ *
+ * Everything over ssh is a session that the supervisor opens itself at the
+ * master's control socket (mux.c): describe, dns, tunnel.
+ */
+#ifndef TP_SIDECAR_H
+#define TP_SIDECAR_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/child.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "common/netfiles.h"
+
+#define TP_SIDECAR_DIR	      "/run/tpdocker"
+#define DIR_KEY		      TP_SIDECAR_DIR "/key"
+#define DIR_KNOWN	      TP_SIDECAR_DIR "/known_hosts"
+#define DIR_CONFIG	      TP_SIDECAR_DIR "/ssh_config"
+#define DIR_MASTER	      TP_SIDECAR_DIR "/master"
+#define DIR_LOCAL	      TP_SIDECAR_DIR "/local"  /* the supervisor's own socket: local.c */
+#define DIR_NOTIFY	      TP_SIDECAR_DIR "/notify" /* where sshuttle says that it is ready */
+
+#define TP_AGENT_DEFAULT_USER "tpdocker"
+#define MAX_CIDRS	      256
+#define MAX_SUBNETS	      16
+
+struct sidecar;
+
+struct subnet {
+	uint32_t addr, mask; /* host order */
+};
+
+/* A program that belongs to the session and is started again when it ends. */
+struct program {
+	struct tp_child child;
+	struct tp_watch *ended, *err_watch;
+	struct tp_buf err; /* its stderr's last lines */
+	void (*on_end)(struct sidecar *s, const char *why);
+	struct sidecar *s;
+	const char *name;
+};
+
+struct dnsfwd;
+struct mux_session;
+
+struct sidecar {
+	struct tp_loop *loop;
+
+	int signals;
+
+	/* the control channel */
+	struct tp_watch *in_watch, *out_watch;
+	struct tp_buf in, out;
+
+	/* settings, as they came */
+	char *private_key, *nonce;
+	struct tp_strv never_proxy, also_proxy, dns, dns_search, dns_option, add_host;
+	bool local_net, verbose, prepared;
+
+	/* of the container itself, before anything was changed */
+	char *own_resolv, *own_hosts;
+	size_t own_resolv_len, own_hosts_len;
+	struct subnet subnets[MAX_SUBNETS]; /* of its own networks, with local-net */
+	size_t n_subnets;
+	uint32_t gateways[MAX_SUBNETS];
+	size_t n_gateways;
+
+	/* the agent */
+	char *hostkey, *user, *token;
+	struct sockaddr_in probe;
+	bool have_agent;
+
+	/* the link */
+	bool link_known, link_is_socket;
+	int check_fd;
+	struct tp_watch *check_watch;
+	struct tp_timer *check_timer;
+	struct local *local; /* local.c */
+
+	/* ssh */
+	struct program ssh, sshuttle;
+	struct tp_watch *inotify_watch;
+	int inotify;
+	bool master_up;
+	struct mux_session *describe, *tunnel, *dns_session;
+	struct tp_timer *redial, *recapture;
+	int backoff_ms, capture_backoff_ms;
+	long long dialled_ms;
+
+	/* capture */
+	int capture_fd;	  /* sshuttle's end of the tunnel, until a session takes it */
+	int transport_fd; /* closing it ends sshuttle's "ssh" */
+	bool captured;	  /* sshuttle has set its rules */
+	const char *method;
+	int notify;
+	struct tp_watch *notify_watch;
+	int probe_fd;
+	struct tp_watch *probe_watch;
+	struct tp_timer *probe_timer;
+	size_t probe_got;
+	char probe_buf[80];
+
+	struct dnsfwd *dnsfwd;
+
+	/* what ready waits for */
+	bool described, names_set, probed, dns_checked;
+	bool ready_said, down_said;
+	struct tp_buf description;
+};
+
+/* run.c */
+void sidecar_send(struct sidecar *s, const char *name, const void *p, size_t n);
+void sidecar_sendf(struct sidecar *s, const char *name, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void sidecar_timing(struct sidecar *s, const char *name);
+void sidecar_fail(struct sidecar *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The link, or the capture, broke: told once until it is up again. */
+void sidecar_down(struct sidecar *s, const char *why);
+/* Something that ready waits for is there. */
+void sidecar_progress(struct sidecar *s);
+/* Starts a program; ON_END is told why it ended, not when it was stopped. */
+int program_start(struct sidecar *s, struct program *p, const char *name, char *const *argv,
+		  char *const *env_add, void (*on_end)(struct sidecar *s, const char *why),
+		  struct tp_err *err);
+void program_stop(struct program *p);
+
+/* ssh.c */
+int ssh_prepare(struct sidecar *s, struct tp_err *err);
+void ssh_start(struct sidecar *s);
+void ssh_agent(struct sidecar *s);	     /* the agent is known (or another one) */
+void ssh_capture_offered(struct sidecar *s); /* capture_fd is there */
+void ssh_reopen_dns(struct sidecar *s);
+
+/* mux.c: a session over the master. IN, OUT, ERR are passed to the master and
+ * stay the caller's. ON_END is called once, with the command's exit code or
+ * -1; the session is freed after it. */
+struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int out, int err,
+			     void (*on_end)(struct sidecar *s, int code), struct tp_err *e);
+void mux_close(struct mux_session *m); /* NULL is allowed; ON_END is not called */
+
+/* capture.c */
+int capture_prepare(struct sidecar *s, struct tp_err *err);
+void capture_start(struct sidecar *s);
+void capture_restart(struct sidecar *s); /* a fresh one for the next link */
+void capture_session_ended(struct sidecar *s);
+void probe_start(struct sidecar *s);
+void probe_stop(struct sidecar *s);
+
+/* filter.c */
+#define TP_SIDECAR_MARK \
+	0x7470646b /* packets of our own that may leave; only NET_ADMIN can set it */
+int filter_networks(struct sidecar *s, struct tp_err *err);
+void filter_drop_capture(unsigned int port);
+int filter_prepare(struct sidecar *s, struct tp_err *err);
+int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, struct tp_err *err);
+
+/* names.c: the description is there: resolv.conf, hosts, redirects. */
+int names_apply(struct sidecar *s, struct tp_err *err);
+
+/* local.c: the socket in TP_SIDECAR_DIR for dial, link and transport. */
+int local_start(struct sidecar *s, struct tp_err *err);
+void local_agent(struct sidecar *s); /* those who wait to dial may */
+void link_check(struct sidecar *s);
+
+/* dnsfwd.c */
+int dnsfwd_start(struct sidecar *s, struct tp_err *err);
+uint16_t dnsfwd_port(const struct dnsfwd *d);
+void dnsfwd_channel(struct dnsfwd *d, int fd); /* owns FD; -1: there is none now */
+void dnsfwd_config(struct dnsfwd *d, const struct tp_strv *search);
+void dnsfwd_check(struct dnsfwd *d); /* asks something; then dns_checked and progress */
+
+/* Programs of their own. */
+int sidecar_run(int argc, char **argv);
+int sidecar_dial(int argc, char **argv);
+int sidecar_link(int argc, char **argv);
+int sidecar_transport(int argc, char **argv);
+
+/* local sockets: one message with up to one descriptor. */
+int send_with_fd(int sock, const void *p, size_t n, int fd);
+ssize_t recv_with_fd(int sock, void *p, size_t n, int *fd);
+
+/* cidr.c */
+int cidr_parse(const char *text, struct subnet *out); /* IPv4 "A.B.C.D[/N]"; -1 */
+
+#endif
