@@ -1,0 +1,105 @@
+#!/usr/bin/env bats
+# The API server is gone for ten seconds. Alone, as all other tests need it.
+
+load lib/common
+
+setup_file() {
+    load lib/common
+    if [[ -n $own_cluster ]]; then return; fi
+    user_setup api
+    # An address of this machine that the container's packets reach, if nothing stops them.
+    stray=198.51.100.$((RANDOM % 200 + 20))
+    export stray
+    if ((EUID == 0)); then ip address add "$stray/32" dev lo; fi
+}
+teardown_file() {
+    load lib/common
+    if [[ -n $own_cluster ]]; then return; fi
+    if ((EUID == 0)); then ip address del "$stray/32" dev lo; fi
+    docker exec "$node" start-component kube-apiserver
+    user_teardown
+}
+setup() { needs_node; }
+teardown() {
+    if [[ -n $own_cluster ]]; then return; fi
+    docker exec "$node" start-component kube-apiserver
+    if [[ -n ${server:-} ]]; then kill "$server" 2>/dev/null || true; fi
+    eventually 30 admin get namespaces
+    check_teardown && eventually 60 settled
+}
+
+begin() {
+    box=$(name_of)
+    session run --name "$box" --swap-deployment api "$client" "$@"
+    until_running "$box"
+}
+stop_server() { docker exec "$node" stop-component kube-apiserver; }
+start_server() { docker exec "$node" start-component kube-apiserver; }
+calls() { docker exec "$box" curl -sSm 2 http://echo.other:8080/; }
+broken() { grep -q 'link .* broke' "$pid_err"; }
+
+@test "the session lives through it, and nothing escapes meanwhile" {
+    begin sleep infinity
+    calls
+    stop_server
+    since=$SECONDS
+    eventually 15 broken
+    # no name is answered by somebody else, no packet takes another way
+    if ((EUID == 0)); then
+        port=$(free_port)
+        "$lib/listen.py" "$stray" "$port" "$BATS_TEST_TMPDIR/hits" 3>&- &
+        server=$!
+        eventually 5 grep -q ready "$BATS_TEST_TMPDIR/hits"
+        docker exec "$box" sh -c "echo x | nc -uw 1 $stray $port; curl -sm 2 http://$stray:$port/; ping -c 1 -W 1 $stray" || true
+        equal "$(cat "$BATS_TEST_TMPDIR/hits")" ready
+    fi
+    fails calls
+    fails docker exec "$box" curl -sSm 2 http://www.outside.test/
+    while ((SECONDS - since < 10)); do pause; done
+    running "$box"
+    start_server
+    eventually 30 calls
+    running "$box"
+    matches "$(cat "$pid_err")" 'is back'
+    docker kill "$box"
+    wait_end
+    equal "$status" 137
+}
+
+@test "the container ends meanwhile" {
+    begin sleep infinity
+    stop_server
+    docker kill "$box"
+    pause 3
+    [[ -d /proc/$pid ]] || fail 'the helper gave up'
+    matches "$(cat "$pid_err")" 'cluster cannot be cleaned up yet'
+    start_server
+    wait_end 30
+    equal "$status" 137
+}
+
+@test "the helper is killed meanwhile" {
+    begin sleep infinity
+    stop_server
+    kill -KILL "$pid"
+    wait_end
+    containers_gone() { [[ -z $(our_containers) ]]; }
+    eventually 10 containers_gone
+    start_server
+    nothing_left 15
+}
+
+@test "it is gone while the session begins" {
+    box=$(name_of)
+    session run --name "$box" --swap-deployment api "$client" sleep infinity
+    eventually 20 grep -q 'swapped out' "$pid_err"
+    stop_server
+    pause 2
+    start_server
+    # either way is right: it gets up all the same, or it says why not and undoes it
+    done_with() { running "$box" || ended "$pid"; }
+    eventually 60 done_with
+    if running "$box"; then docker kill "$box"; fi
+    wait_end 60
+    [[ $status == 137 || $status == 125 ]]
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# A person in front of a terminal.
+
+load lib/common
+
+setup_file() {
+    load lib/common
+    user_setup api
+}
+teardown_file() {
+    load lib/common
+    user_teardown
+}
+teardown() { check_teardown; }
+
+# terminal STEP... -- ARGS... - the program on a terminal; see lib/terminal.py.
+terminal() {
+    local steps=() command
+    while [[ $1 != -- ]]; do steps+=("$1") && shift; done
+    shift
+    command=$(declare -p TPT_ID TPT_HOME TPT_STATE TPT_RUN TPT_KUBECONFIG TPDOCKER TPT_HOST; declare -f tpd_exec)
+    status=0
+    "$lib/terminal.py" "${steps[@]}" -- bash -c "$command"'; tpd_exec "$@"' - "$@" 3>&- >"$BATS_TEST_TMPDIR/screen" || status=$?
+    screen=$(tr -d '\r' <"$BATS_TEST_TMPDIR/screen")
+    printf '%s\n(status %s)\n' "$screen" "$status"
+}
+
+# The docker CLI tells a terminal's size only a moment after the container has begun.
+sized='until stty size | grep -v "^0 0"; do sleep 0.1; done\r'
+
+@test "-it is a real terminal, of the right size, and the exit code comes back" {
+    terminal --size 31x97 'expect:# $' 'send:tty\r' 'expect:/dev/pts/\d+' "send:$sized" 'expect:31 97' \
+        'resize:40x120' 'send:until stty size | grep "^40"; do sleep 0.1; done\r' 'expect:40 120' 'send:exit 3\r' -- run -it "$client" bash
+    equal "$status" 3
+}
+
+@test "Ctrl-C reaches the program, not the session" {
+    terminal 'expect:# $' 'send:sleep 1000; echo still "here"\r' 'expect:\n' 'send:\x03' 'expect:# $' \
+        'send:echo status $?\r' 'expect:status 130' 'send:exit\r' -- run -it "$client" bash
+    # bash's own code is the last command's
+    equal "$status" 0
+}
+
+@test "Ctrl-C ends a program that does not heed it otherwise" {
+    terminal 'expect:up' 'send:\x03' -- run -it "$client" bash -c 'trap "exit 8" INT; echo up; while :; do sleep 0.1; done'
+    equal "$status" 8
+}
+
+@test "Ctrl-C once, without -t" {
+    terminal 'expect:up' 'send:\x03' -- run "$client" bash -c 'trap "exit 8" INT; echo up; while :; do sleep 0.1; done'
+    equal "$status" 8
+}
+
+@test "Ctrl-C twice, without -t, of a program that does not heed it" {
+    terminal 'expect:up' 'send:\x03' 'run:sleep 0.5' 'send:\x03' -- \
+        run "$client" bash -c 'trap "" INT; trap "exit 6" TERM; echo up; while :; do sleep 0.1; done'
+    equal "$status" 6
+}
+
+@test "Ctrl-C while the session begins" {
+    terminal 'expect:swapped out' 'send:\x03' -- run --swap-deployment api "$client" sleep infinity
+    equal "$status" 130
+}
+
+@test "Ctrl-C twice while the session begins" {
+    terminal 'expect:swapped out' 'send:\x03\x03' -- run --swap-deployment api "$client" sleep infinity
+    equal "$status" 130
+}
+
+@test "the terminal is closed" {
+    name=$(name_of)
+    terminal 'expect:# $' 'hangup:' -- run -it --name "$name" "$client" bash
+    nothing_left
+    fails running "$name"
+}
+
+@test "the detach keys: the container and its session live on" {
+    name=$(name_of)
+    terminal 'expect:# $' 'send:\x10\x11' -- run -it --name "$name" "$client" bash
+    equal "$status" 0
+    running "$name"
+    matches "$(docker exec "$name" curl -sSm 10 http://api:8080/)" '^hello from api-'
+    terminal --seconds 20 'expect:' 'send:echo again\r' 'expect:again' 'send:\x10\x11' -- version >/dev/null || true
+    docker kill "$name"
+}
+
+@test "detach keys of the user's choice" {
+    name=$(name_of)
+    terminal 'expect:# $' 'send:\x10\x11' 'send:\x18d' -- run -it --detach-keys ctrl-x,d --name "$name" "$client" bash
+    equal "$status" 0
+    running "$name"
+    docker kill "$name"
+}
+
+@test "colours and a full screen program arrive" {
+    terminal 'expect:\x1b\[31mred' -- run -it -e TERM=xterm-256color "$client" printf '\033[31mred\033[0m\n'
+    equal "$status" 0
+}
+
+@test "-t without -i" {
+    terminal 'expect:/dev/pts|not a tty' -- run -t "$client" tty
+    matches "$screen" 'not a tty|/dev/pts'
+}
+
+@test "-it without a terminal is refused" {
+    try run -it "$client" bash
+    equal "$status" 125
+    matches "$err" 'not a terminal'
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent pod's spec, for a new agent and for a swap, and its ready line. */
+#include "tp_test.h"
+
+#include "base/mem.h"
+#include "session/agentpod.h"
+
+static const char workload_text[] =
+	"{\"metadata\":{\"name\":\"web\"},\"spec\":{\"replicas\":2,\"serviceName\":\"dbs\","
+	"\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"}}],"
+	"\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"},\"annotations\":{\"a\":\"b\"}},"
+	"\"spec\":{\"restartPolicy\":\"Always\",\"serviceAccountName\":\"sa\","
+	"\"initContainers\":[{\"name\":\"init\",\"image\":\"i\"}],"
+	"\"securityContext\":{\"runAsUser\":7},"
+	"\"containers\":[{\"name\":\"app\",\"image\":\"real\",\"command\":[\"c\"],\"args\":[\"a\"],"
+	"\"livenessProbe\":{},\"readinessProbe\":{},\"startupProbe\":{},\"lifecycle\":{},"
+	"\"ports\":[{\"containerPort\":8080}],\"env\":[{\"name\":\"X\",\"value\":\"1\"}],"
+	"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}],\"securityContext\":{\"privileged\":false}},"
+	"{\"name\":\"side\",\"image\":\"other\",\"livenessProbe\":{\"x\":1}}],"
+	"\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}]}}}}";
+
+static const struct tp_agentpod agent = { .name = "web-tpdocker-abc",
+					  .session = "abc",
+					  .by = "me@here",
+					  .image = "img:1",
+					  .authorized_key = "ssh-ed25519 AAAA x" };
+
+static struct tp_json *swap(const char *kind, const char *container, struct tp_err *err)
+{
+	struct tp_workload_ref ref = { .kind = (char *)kind,
+				       .group = (char *)"apps",
+				       .version = (char *)"v1",
+				       .resource = (char *)"things",
+				       .name = (char *)"web",
+				       .container = (char *)container };
+	TP_AUTO_JSON *w = tp_json_parse(workload_text, strlen(workload_text), err);
+	tp_autofree char *chosen = NULL, *text = NULL;
+
+	assert_non_null(w);
+	text = tp_agentpod_swap(&agent, &ref, w, &chosen, err);
+	if (!text)
+		return NULL;
+	assert_string_equal(chosen, container ? container : "app");
+	return tp_json_parse(text, strlen(text), err);
+}
+
+static void test_swap_keeps_and_drops(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = swap("Deployment", NULL, &err);
+	const struct tp_json *t = tp_json_path(p, "spec.containers[0]");
+	static const char *const dropped[] = { "args", "livenessProbe", "readinessProbe",
+					       "startupProbe", "lifecycle" };
+
+	(void)state;
+	assert_non_null(p);
+	assert_string_equal(tp_json_str_at(p, "metadata.labels.app"), "web");
+	assert_string_equal(tp_json_str_at(p, "metadata.annotations.a"), "b");
+	assert_string_equal(tp_json_str_at(p, "spec.serviceAccountName"), "sa");
+	assert_string_equal(tp_json_str_at(p, "spec.initContainers[0].name"), "init");
+	assert_int_equal(tp_json_int_at(p, "spec.securityContext.runAsUser", 0), 7);
+	assert_string_equal(tp_json_str_at(t, "image"), "img:1");
+	assert_string_equal(tp_json_str_at(t, "command[1]"), "run");
+	assert_int_equal(tp_json_int_at(t, "ports[0].containerPort", 0), 8080);
+	assert_string_equal(tp_json_str_at(t, "env[0].name"), "X");
+	assert_string_equal(tp_json_str_at(t, "volumeMounts[0].mountPath"), "/v");
+	assert_non_null(tp_json_path(t, "securityContext"));
+	for (size_t i = 0; i < TP_ARRAY_SIZE(dropped); i++)
+		assert_null(tp_json_get(t, dropped[i]));
+	/* the neighbour is left alone */
+	assert_string_equal(tp_json_str_at(p, "spec.containers[1].image"), "other");
+	assert_non_null(tp_json_path(p, "spec.containers[1].livenessProbe"));
+	assert_string_equal(tp_json_str_at(p, "spec.volumes[0].name"), "v");
+	assert_null(tp_json_path(p, "metadata.ownerReferences"));
+	assert_null(tp_json_path(p, "spec.hostname"));
+}
+
+static void test_swap_other_container(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = swap("Deployment", "side", &err);
+
+	(void)state;
+	assert_string_equal(tp_json_str_at(p, "spec.containers[0].image"), "real");
+	assert_string_equal(tp_json_str_at(p, "spec.containers[1].image"), "img:1");
+	assert_null(swap("Deployment", "nope", &err));
+	assert_int_equal(err.kind, TP_ERR_NOT_FOUND);
+}
+
+static void test_swap_stateful(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = swap("StatefulSet", NULL, &err);
+
+	(void)state;
+	assert_string_equal(tp_json_str_at(p, "spec.hostname"), "web-0");
+	assert_string_equal(tp_json_str_at(p, "spec.subdomain"), "dbs");
+	assert_string_equal(tp_json_str_at(p, "spec.volumes[1].persistentVolumeClaim.claimName"),
+			    "data-web-0");
+	assert_string_equal(tp_agentpod_hostname(p), "web-0");
+}
+
+/* Adopted, it would be deleted at once. */
+static void test_swap_replicaset_is_owned(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = swap("ReplicaSet", NULL, &err);
+
+	(void)state;
+	assert_true(tp_json_bool_at(p, "metadata.ownerReferences[0].controller", false));
+}
+
+static void test_new_is_restricted(void **state)
+{
+	struct tp_err err = { 0 };
+	tp_autofree char *text = tp_agentpod_new(&agent, &err);
+	TP_AUTO_JSON *p = tp_json_parse(text, strlen(text), &err);
+	const struct tp_json *sc = tp_json_path(p, "spec.containers[0].securityContext");
+
+	(void)state;
+	assert_true(tp_json_bool_at(p, "spec.securityContext.runAsNonRoot", false));
+	assert_string_equal(tp_json_str_at(p, "spec.securityContext.seccompProfile.type"),
+			    "RuntimeDefault");
+	assert_false(tp_json_bool_at(sc, "allowPrivilegeEscalation", true));
+	assert_string_equal(tp_json_str_at(sc, "capabilities.drop[0]"), "ALL");
+	assert_string_equal(tp_agentpod_hostname(p), "web-tpdocker-abc");
+}
+
+static void test_name(void **state)
+{
+	char longest[254];
+	tp_autofree char *a = tp_agentpod_name("web", "abc"), *b = NULL;
+
+	(void)state;
+	assert_string_equal(a, "web-tpdocker-abc");
+	memset(longest, 'x', 253);
+	longest[253] = '\0';
+	longest[45] = '-';
+	b = tp_agentpod_name(longest, "k234567890");
+	assert_true(strlen(b) <= 63);
+	assert_contains(b, "x-tpdocker-k234567890");
+}
+
+static void test_ready_line(void **state)
+{
+	static const char good[] =
+		"tpdocker-agent ready 1 port=40123 user=tp probe=10.0.0.1:5 token=ab hostkey=ssh-ed25519 AAAA\r\n";
+	static const char *const bad[] = {
+		"tpdocker-agent ready 1 ",
+		"tpdocker-agent ready 1 port=0 user=a probe=b token=c hostkey=ssh-ed25519 A",
+		"tpdocker-agent ready 1 port=70000 user=a probe=b token=c hostkey=ssh-ed25519 A",
+		"tpdocker-agent ready 1 port=1x user=a probe=b token=c hostkey=ssh-ed25519 A",
+		"tpdocker-agent ready 1 port=1 user=a probe=b token=c hostkey=ssh-rsa A",
+		"tpdocker-agent ready 1 port=1 user= probe=b token=c hostkey=ssh-ed25519 A",
+	};
+	struct tp_agent_ready r;
+	struct tp_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(tp_agent_ready_parse(good, &r, &err), 1);
+	assert_int_equal(r.port, 40123);
+	assert_string_equal(r.hostkey, "ssh-ed25519 AAAA");
+	assert_string_equal(r.probe, "10.0.0.1:5");
+	tp_agent_ready_free(&r);
+	assert_int_equal(tp_agent_ready_parse("hello", &r, &err), 0);
+	assert_int_equal(tp_agent_ready_parse("tpdocker-agent ready 2 port=1", &r, &err), 0);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(bad); i++)
+		assert_int_equal(tp_agent_ready_parse(bad[i], &r, &err), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_swap_keeps_and_drops),
+		cmocka_unit_test(test_swap_other_container),
+		cmocka_unit_test(test_swap_stateful),
+		cmocka_unit_test(test_swap_replicaset_is_owned),
+		cmocka_unit_test(test_new_is_restricted),
+		cmocka_unit_test(test_name),
+		cmocka_unit_test(test_ready_line),
+	};
+
+	return cmocka_run_group_tests_name("session agentpod", tests, NULL, NULL);
+}

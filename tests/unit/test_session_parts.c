@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options, rights, the agent's description, the sidecar's create body. */
+#include "tp_test.h"
+
+#include "base/frame.h"
+#include "base/mem.h"
+#include "session/environ.h"
+#include "session/options.h"
+#include "session/rights.h"
+#include "session/sidecar.h"
+
+/* ---------------------------------------------------------------- options */
+
+static void test_options(void **state)
+{
+	static const struct {
+		struct tp_session_opts o;
+		const char *says; /* NULL: fine */
+	} cases[] = {
+		{ { .swap_deployment = (char *)"web" }, NULL },
+		{ { .swap_deployment = (char *)"sts/db:pg" }, NULL },
+		{ { .swap_deployment = (char *)"web", .new_deployment = (char *)"x" }, "exclude" },
+		{ { .swap_deployment = (char *)"web", .deployment = (char *)"x" }, "exclude" },
+		{ { .swap_deployment = (char *)"We_b" }, "--swap-deployment" },
+		{ { .new_deployment = (char *)"Bad" }, "--new-deployment Bad" },
+		{ { .new_deployment = (char *)"-x" }, "--new-deployment -x" },
+		{ { .namespace = (char *)"a/b" }, "--namespace" },
+		{ { .verbose = true, .quiet = true }, "exclude" },
+		{ { .port_forward = (char *)"carrier-pigeon" }, "native, kubectl and oc" },
+		{ { .port_forward = (char *)"oc" }, NULL },
+		{ { .deployment = (char *)"a", .serviceaccount = (char *)"b" }, "service account" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TP_ARRAY_SIZE(cases); i++) {
+		struct tp_err err = { 0 };
+		int rc = tp_session_opts_check(&cases[i].o, &err);
+
+		if (!cases[i].says) {
+			assert_ok(rc, &err);
+			continue;
+		}
+		assert_int_equal(rc, -1);
+		assert_int_equal(err.kind, TP_ERR_USAGE);
+		assert_contains(err.msg, cases[i].says);
+	}
+}
+
+static void test_cidrs(void **state)
+{
+	static const char *const good[] = { "10.0.0.0/8", "1.2.3.4", "1.2.3.4/32", "0.0.0.0/0" };
+	static const char *const bad[] = { "",	       "10.0.0.0/33", "10.0.0/8",   "x",
+					   "1.2.3.4/", "1.2.3.4/-1",  "1.2.3.4/8x", "fd00::/129",
+					   "::/0",     "1.2.3.4/ 8" };
+
+	(void)state;
+	for (int never = 0; never < 2; never++) {
+		for (size_t i = 0; i < TP_ARRAY_SIZE(good) + TP_ARRAY_SIZE(bad); i++) {
+			bool ok = i < TP_ARRAY_SIZE(good);
+			struct tp_session_opts o = { 0 };
+			struct tp_err err = { 0 };
+
+			tp_strv_add(never ? &o.never_proxy : &o.also_proxy,
+				    ok ? good[i] : bad[i - TP_ARRAY_SIZE(good)]);
+			assert_int_equal(tp_session_opts_check(&o, &err), ok ? 0 : -1);
+			tp_session_opts_free(&o);
+		}
+	}
+}
+
+/* ----------------------------------------------------------------- rights */
+
+static void test_rights(void **state)
+{
+	static const char text[] =
+		"{\"resourceRules\":["
+		"{\"verbs\":[\"get\",\"watch\"],\"apiGroups\":[\"\"],\"resources\":[\"pods\"]},"
+		"{\"verbs\":[\"*\"],\"apiGroups\":[\"apps\"],\"resources\":[\"deployments\"],\"resourceNames\":[\"web\"]},"
+		"{\"verbs\":[\"create\"],\"apiGroups\":[\"*\"],\"resources\":[\"*/portforward\"]}]}";
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *s = tp_json_parse(text, strlen(text), &err);
+	const struct tp_right pods = { .group = "", .resource = "pods" };
+	const struct tp_right log = { .group = "", .resource = "pods", .subresource = "log" };
+	const struct tp_right fwd = { .group = "",
+				      .resource = "pods",
+				      .subresource = "portforward" };
+	const struct tp_right web = { .group = "apps", .resource = "deployments", .name = "web" };
+	const struct tp_right api = { .group = "apps", .resource = "deployments", .name = "api" };
+
+	(void)state;
+	assert_true(tp_rights_allow(s, &pods, "get"));
+	assert_false(tp_rights_allow(s, &pods, "delete"));
+	assert_false(tp_rights_allow(s, &log, "get"));
+	assert_true(tp_rights_allow(s, &fwd, "create"));
+	assert_true(tp_rights_allow(s, &web, "patch"));
+	assert_false(tp_rights_allow(s, &api, "patch"));
+	assert_false(tp_rights_allow(NULL, &pods, "get"));
+}
+
+/* ------------------------------------------------------------ description */
+
+static void test_description(void **state)
+{
+	static const char env[] = "A=1\0B=\0C=x=y\n$z\"'\\\0";
+	TP_AUTO_BUF b = TP_BUF_INIT(1 << 16);
+	struct tp_remote r;
+	struct tp_err err = { 0 };
+
+	(void)state;
+	tp_frame_put(&b, "env", env, sizeof(env) - 1);
+	tp_frame_put(&b, "hostname", "pod-1\n", 6);
+	tp_frame_put(&b, "mounts", "/a\n/b c\n", 8);
+	tp_frame_put(&b, "future", "?", 1);
+	assert_ok(tp_remote_parse(b.data, b.len, &r, &err), &err);
+	assert_int_equal(r.env.n, 3);
+	assert_string_equal(r.env.v[1], "B=");
+	assert_string_equal(r.env.v[2], "C=x=y\n$z\"'\\");
+	assert_string_equal(r.hostname, "pod-1");
+	tp_remote_add_telepresence(&r, "app", "pod-1", "container", "/r");
+	assert_true(tp_strv_has(&r.env, "TELEPRESENCE_MOUNTS=/a:/b c"));
+	assert_true(tp_strv_has(&r.env, "TELEPRESENCE_CONTAINER=app"));
+	tp_remote_free(&r);
+	/* cut anywhere, it is refused or parsed, never read past */
+	for (size_t n = 0; n < b.len; n++) {
+		tp_autofree char *cut = tp_malloc(n + 1);
+
+		memcpy(cut, b.data, n);
+		if (!tp_remote_parse(cut, n, &r, &err))
+			tp_remote_free(&r);
+	}
+}
+
+static void test_description_garbage(void **state)
+{
+	static const char *const env[] = { "A", "=x", "A=1" /* no NUL behind it */ };
+	struct tp_remote r;
+	struct tp_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(tp_remote_parse("", 0, &r, &err), -1);
+	assert_int_equal(tp_remote_parse("garbage", 7, &r, &err), -1);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(env); i++) {
+		TP_AUTO_BUF b = TP_BUF_INIT(1024);
+
+		tp_frame_put(&b, "env", env[i], strlen(env[i]));
+		assert_int_equal(tp_remote_parse(b.data, b.len, &r, &err), -1);
+	}
+}
+
+/* ---------------------------------------------------------------- sidecar */
+
+static struct tp_json *body(const struct tp_run_args *a, const char *api, bool socket,
+			    struct tp_err *err)
+{
+	struct tp_sidecar_spec s = { .session = "id",
+				     .by = "me@here",
+				     .image = "img",
+				     .hostname = "pod",
+				     .args = a,
+				     .link_socket = "/run/x",
+				     .api_version = api };
+	tp_autofree char *text = tp_sidecar_body(&s, socket, err);
+
+	return text ? tp_json_parse(text, strlen(text), err) : NULL;
+}
+
+static void test_sidecar_body(void **state)
+{
+	struct tp_run_args a = { .mac_address = (char *)"02:00:00:00:00:01" };
+	struct tp_err err = { 0 };
+
+	(void)state;
+	tp_strv_add(&a.publish, "127.0.0.1:8080:80");
+	tp_strv_add(&a.publish, "80");
+	tp_strv_add(&a.publish, "53:53/udp");
+	tp_strv_add(&a.net_sysctls, "net.core.somaxconn=9");
+	TP_AUTO_JSON *p = body(&a, "1.41", true, &err);
+	const struct tp_json *h = tp_json_get(p, "HostConfig");
+	const struct tp_json *b80 = tp_json_get(tp_json_get(h, "PortBindings"), "80/tcp");
+
+	assert_non_null(p);
+	assert_string_equal(tp_json_str_at(p, "Hostname"), "pod");
+	assert_int_equal(tp_json_len(tp_json_get(h, "CapAdd")), 1);
+	assert_string_equal(tp_json_str_at(h, "CapAdd[0]"), "NET_ADMIN");
+	assert_string_equal(tp_json_str_at(h, "CapDrop[0]"), "ALL");
+	assert_string_equal(tp_json_str_at(h, "LogConfig.Type"), "none");
+	assert_string_equal(tp_json_str_at(h, "Mounts[0].Source"), "/run/x");
+	assert_int_equal(tp_json_len(b80), 2);
+	assert_string_equal(tp_json_str_at(tp_json_at(b80, 0), "HostPort"), "8080");
+	assert_string_equal(tp_json_str_at(tp_json_at(b80, 1), "HostPort"), "");
+	assert_non_null(tp_json_get(tp_json_get(h, "PortBindings"), "53/udp"));
+	assert_string_equal(
+		tp_json_str(tp_json_get(tp_json_get(h, "Sysctls"), "net.core.somaxconn")), "9");
+	assert_string_equal(tp_json_str_at(p, "MacAddress"), "02:00:00:00:00:01");
+	assert_null(tp_json_get(h, "Dns"));
+
+	TP_AUTO_JSON *newer = body(&a, "1.44", false, &err);
+	assert_null(tp_json_get(newer, "MacAddress"));
+	assert_null(tp_json_path(newer, "HostConfig.Mounts"));
+	assert_string_equal(tp_json_str_at(newer,
+					   "NetworkingConfig.EndpointsConfig.bridge.MacAddress"),
+			    "02:00:00:00:00:01");
+
+	tp_strv_add(&a.networks, "mine");
+	tp_strv_add(&a.network_aliases, "web");
+	TP_AUTO_JSON *net = body(&a, "1.41", false, &err);
+	assert_string_equal(tp_json_str_at(net, "HostConfig.NetworkMode"), "mine");
+	assert_string_equal(tp_json_str_at(net, "NetworkingConfig.EndpointsConfig.mine.Aliases[0]"),
+			    "web");
+	assert_int_equal(tp_json_len(tp_json_path(net, "HostConfig.Dns")), 1);
+	tp_strv_add(&a.networks, "second");
+	assert_null(body(&a, "1.41", false, &err));
+	assert_contains(err.msg, "--network");
+
+	tp_strv_free(&a.publish);
+	tp_strv_free(&a.net_sysctls);
+	tp_strv_free(&a.networks);
+	tp_strv_free(&a.network_aliases);
+}
+
+static void test_sidecar_bad_port(void **state)
+{
+	struct tp_run_args a = { 0 };
+	struct tp_err err = { 0 };
+
+	(void)state;
+	tp_strv_add(&a.publish, "99999:80");
+	assert_null(body(&a, "1.41", false, &err));
+	assert_contains(err.msg, "99999");
+	tp_strv_free(&a.publish);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_cidrs),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_description),
+		cmocka_unit_test(test_description_garbage),
+		cmocka_unit_test(test_sidecar_body),
+		cmocka_unit_test(test_sidecar_bad_port),
+	};
+
+	return cmocka_run_group_tests_name("session parts", tests, NULL, NULL);
+}
