@@ -23,6 +23,7 @@ die() {
     equal "$status" 137
 }
 
+locked() { compgen -G "$TPT_STATE/tpdocker/sessions/*.lock" >/dev/null; }
 recorded() { compgen -G "$TPT_STATE/tpdocker/sessions/*.json" >/dev/null; }
 annotated() { json deployment api | jq -e '.metadata.labels["tpdocker.dev/swap"]'; }
 pod_exists() { [[ -n $(agent_pod) ]]; }
@@ -33,6 +34,12 @@ container_ended() { fails running "$box"; }
 
 @test "killed at once" {
     begin sleep infinity
+    die
+}
+
+@test "killed as its lock is taken" {
+    begin sleep infinity
+    eventually 20 locked
     die
 }
 

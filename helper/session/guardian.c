@@ -64,8 +64,13 @@ int tp_guardian_main(const char *id)
 	tp_trim_memory();
 	while ((n = read(STDIN_FILENO, &c, 1)) > 0 || (n < 0 && errno == EINTR))
 		;
-	if (tp_record_load(id, &r, &err))
-		return err.kind == TP_ERR_NOT_FOUND ? 0 : 1; /* undone: the usual end */
+	if (tp_record_load(id, &r, &err)) {
+		if (err.kind != TP_ERR_NOT_FOUND)
+			return 1;
+		/* Undone, the usual end; or it died before the record was whole. */
+		tp_record_remove_files(id);
+		return 0;
+	}
 	log_to_file(id);
 	if (tp_record_lock(&r, true, &err) != 1)
 		return 1;

@@ -2,7 +2,8 @@
 /*
  * The guardian: a small process that outlives a killed helper. It waits for
  * the helper's end of a pipe to close; if the session's record is still
- * there then, it undoes the session.
+ * there then, it undoes the session. It is started before the record is
+ * written: there is no moment at which a kill leaves a file behind.
  */
 #ifndef TP_SESSION_GUARDIAN_H
 #define TP_SESSION_GUARDIAN_H

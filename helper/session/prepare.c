@@ -294,15 +294,11 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 		*err = s->err;
 		return -1;
 	}
-	/* From here on there may be something to undo. */
-	if (tp_record_create(&s->record, err))
+	/* From here on there may be something to undo, if it is only the record. */
+	if (tp_guardian_start(s->record.id, &s->guardian_fd, err) ||
+	    tp_record_create(&s->record, err))
 		return -1;
 	s->recorded = true;
-	if (tp_guardian_start(s->record.id, &s->guardian_fd, err)) {
-		tp_record_remove(&s->record);
-		s->recorded = false;
-		return -1;
-	}
 	tp_timings_mark("record and guardian");
 	return 0;
 }

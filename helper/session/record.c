@@ -259,16 +259,21 @@ int tp_record_load(const char *id, struct tp_record *r, struct tp_err *err)
 	return 0;
 }
 
-void tp_record_remove(struct tp_record *r)
+void tp_record_remove_files(const char *id)
 {
 	static const char *const suffixes[] = { "json", "log", "json.tmp", "lock" };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(suffixes); i++) {
-		tp_autofree char *path = tp_record_path(r->id, suffixes[i], NULL);
+		tp_autofree char *path = tp_record_path(id, suffixes[i], NULL);
 
 		if (path)
 			unlink(path);
 	}
+}
+
+void tp_record_remove(struct tp_record *r)
+{
+	tp_record_remove_files(r->id);
 	tp_close_p(&r->lock_fd);
 }
 
@@ -298,7 +303,7 @@ void tp_record_free(struct tp_record *r)
 	char **strings[] = {
 		&r->by,	       &r->kubeconfig,	  &r->kubeconfig_env, &r->context,
 		&r->namespace, &r->docker_host,	  &r->docker_context, &r->docker_config,
-		&r->pod,       &r->pod_container, &r->authorized_key
+		&r->pod,       &r->pod_container, &r->authorized_key, &r->link_dir
 	};
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {

@@ -74,6 +74,8 @@ int tp_record_load(const char *id, struct tp_record *r, struct tp_err *err);
 int tp_record_lock(struct tp_record *r, bool wait, struct tp_err *err);
 /* All is undone: removes file, log and lock. */
 void tp_record_remove(struct tp_record *r);
+/* The same for a record that was never whole. */
+void tp_record_remove_files(const char *id);
 /* Ids of all records there are. */
 int tp_record_list(struct tp_strv *ids, struct tp_err *err);
 void tp_record_free(struct tp_record *r);
