@@ -13,6 +13,7 @@ COPY Makefile LICENSE ./
 COPY helper helper
 # The helper shares headers with the sidecar image; without that image's own sources only the helper is built.
 COPY sidecar-image/common sidecar-image/common
+ARG TPDOCKER_BUILD=
 RUN make -j"$(nproc)" PREFIX=/usr DESTDIR=/out install
 
 # Debian 12's docker CLI (20.10) speaks API 1.41 at most, which Docker 29 refuses. Debian 13's (26.1) is understood by

@@ -2,7 +2,8 @@
 # GNU make. `make help` lists the targets; `make V=1` shows the commands.
 # CFLAGS, CPPFLAGS and LDFLAGS of yours come behind ours and never replace them.
 
-VERSION := 0.1.0
+# TPDOCKER_BUILD tells the images of several trees on one machine apart ("-mine").
+VERSION := 0.1.0$(TPDOCKER_BUILD)
 
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
@@ -96,7 +97,7 @@ fuzz_programs    := $(patsubst tests/fuzz/fuzz_%.c,$(O)/tests/fuzz/fuzz_%,$(fuzz
 
 .PHONY: all sidecar-programs check-unit check-san images cluster cluster-down demo test bench \
 	lint format fuzz install uninstall clean help libraries test-libraries unit-programs \
-	run-unit run-san run-fuzz
+	run-unit run-san run-fuzz version
 
 all: libraries $(helper_program) $(libtpdocker) sidecar-programs ## build tpdocker and the programs of the sidecar image
 
@@ -111,14 +112,16 @@ check-san: ## run the unit tests and the fuzzers' corpora under ASan and UBSan
 fuzz: ## run each fuzzer for FUZZ_SECONDS (20) seconds; needs clang
 	$(Q)$(MAKE) --no-print-directory VARIANT=fuzz run-fuzz
 
+build_arg = $(if $(TPDOCKER_BUILD),--build-arg TPDOCKER_BUILD)
+
 images: ## build the container images tpdocker/sidecar and tpdocker/tpdocker
 	tests/setup/packages engine
 	tests/setup/engine
 	tests/setup/base-image
-	docker build -t tpdocker/sidecar:$(VERSION) -f sidecar-image/Dockerfile .
+	docker build $(build_arg) -t tpdocker/sidecar:$(VERSION) -f sidecar-image/Dockerfile .
 	@if [ -e Dockerfile ]; then \
-		echo docker build -t tpdocker/tpdocker:$(VERSION) .; \
-		docker build -t tpdocker/tpdocker:$(VERSION) .; \
+		echo docker build $(build_arg) -t tpdocker/tpdocker:$(VERSION) .; \
+		docker build $(build_arg) -t tpdocker/tpdocker:$(VERSION) .; \
 	else \
 		echo 'no Dockerfile yet: tpdocker/tpdocker is left out'; \
 	fi
@@ -173,6 +176,9 @@ uninstall: ## remove what install put there
 		'$(DESTDIR)$(DATADIR)/bash-completion/completions/tpdocker' \
 		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/tpdocker.fish'
 	rm -rf '$(DESTDIR)$(DATADIR)/doc/tpdocker'
+
+version: ## print the version
+	@echo '$(VERSION)'
 
 clean: ## remove everything built
 	rm -rf $(BUILD)/release $(BUILD)/san $(BUILD)/fuzz

@@ -27,7 +27,7 @@ leads_to() { equal "$(ready_addresses "$1")" "$2"; }
     template=$(jq .spec.template <<<"$before")
 
     # labels, annotations, volumes, accounts
-    equal "$(jq -c '.metadata.labels | {app, tier}' <<<"$pod")" '{"app":"web","tier":"front"}'
+    equal "$(jq -Sc '.metadata.labels | {app, tier}' <<<"$pod")" '{"app":"web","tier":"front"}'
     equal "$(jq -r '.metadata.annotations["example.com/pod"]' <<<"$pod")" annotation
     equal "$(jq -c '[.spec.volumes[].name] - ["config", "secret", "downward", "scratch"] | map(select(startswith("tpdocker") | not))
         | map(select(test("token") | not))' <<<"$pod")" '[]'
@@ -43,9 +43,9 @@ leads_to() { equal "$(ready_addresses "$1")" "$2"; }
     equal "$(jq -r .image <<<"$app")" "$sidecar_image"
     equal "$(jq -c '[.readinessProbe, .livenessProbe, .startupProbe, .lifecycle]' <<<"$app")" '[null,null,null,null]'
     lacks "$(jq -c '[.command, .args]' <<<"$app")" 'tpdocker-test-app' -- --ignored
-    equal "$(jq -c .ports <<<"$app")" "$(jq -c .ports <<<"$was")"
-    equal "$(jq -c .envFrom <<<"$app")" "$(jq -c .envFrom <<<"$was")"
-    equal "$(jq -c .resources <<<"$app")" "$(jq -c .resources <<<"$was")"
+    equal "$(jq -Sc .ports <<<"$app")" "$(jq -Sc .ports <<<"$was")"
+    equal "$(jq -Sc .envFrom <<<"$app")" "$(jq -Sc .envFrom <<<"$was")"
+    equal "$(jq -Sc .resources <<<"$app")" "$(jq -Sc .resources <<<"$was")"
     equal "$(jq -c --argjson was "$(jq '[.env[].name]' <<<"$was")" '$was - [.env[].name]' <<<"$app")" '[]'
 
     # its Service leads to the agent's pod, and the other container runs
@@ -88,7 +88,7 @@ leads_to() { equal "$(ready_addresses "$1")" "$2"; }
 @test "a pod that may do nothing: any user, a root that cannot be written, no capabilities" {
     background --swap-deployment strict "$client" sleep infinity
     pod=$(json pod "$(agent_pod)")
-    equal "$(jq -c .spec.securityContext <<<"$pod")" "$(json deployment strict | jq -c .spec.template.spec.securityContext)"
+    equal "$(jq -Sc .spec.securityContext <<<"$pod")" "$(json deployment strict | jq -Sc .spec.template.spec.securityContext)"
     equal "$(jq -cS .spec.containers[0].securityContext <<<"$pod")" \
         "$(json deployment strict | jq -cS .spec.template.spec.containers[0].securityContext)"
     equal "$(k exec "$(agent_pod)" -- id -u)" 1000650000

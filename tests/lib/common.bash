@@ -10,7 +10,7 @@ root=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 lib=$root/tests/lib
 cluster_build=$root/build/cluster
 TPDOCKER=${TPDOCKER:-$root/build/release/tpdocker}
-version=$(sed -n 's/^VERSION := //p' "$root/Makefile")
+version=$(make -s -C "$root" version)
 sidecar_image=tpdocker/sidecar:$version
 client=tpdocker-test-client # an image with dig, curl, nc, socat, python3
 own_cluster=${TPDOCKER_TEST_KUBECONFIG:-}
