@@ -177,7 +177,8 @@ user_setup() {
 
 user_teardown() {
     local rc=0
-    eventually 60 clean all || rc=$?
+    # The kubelet takes its time with pods that were deleted while they were made.
+    eventually 180 clean all || rc=$?
     docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER" | xargs -r docker rm -f >/dev/null 2>&1
     ours | xargs -r kill -KILL 2>/dev/null || true
     admin delete namespace "$NS" --wait=false >/dev/null
