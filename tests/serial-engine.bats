@@ -13,7 +13,7 @@ setup_file() {
     bridge=tpt$((RANDOM % 10000))
     export engine bridge OUTER_HOST=${DOCKER_HOST:-}
     ip link add "$bridge" type bridge
-    ip address add 192.0.2.129/26 dev "$bridge"
+    ip address add 10.213.54.129/26 dev "$bridge"
     ip link set "$bridge" up
     start_engine
     DOCKER_HOST='' docker save "$sidecar_image" "$client" | docker -H "unix://$engine/sock" load -q >/dev/null

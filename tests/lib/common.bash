@@ -221,6 +221,23 @@ session() {
     pid=$!
 }
 
+# A container on the engine's default network that writes down who comes, by TCP
+# and UDP: what a session's container sends to it, and nothing stops, gets there.
+# For setup_file; its address is $stray, its port $stray_port.
+start_stray() {
+    stray_name=tpt-$TPT_ID-stray stray_port=4242
+    docker run -d --rm --name "$stray_name" -v "$lib/listen.py:/listen.py:ro" "$client" \
+        python3 /listen.py 0.0.0.0 $stray_port /dev/stdout >/dev/null
+    eventually 20 stray_listens
+    stray=$(docker inspect -f '{{.NetworkSettings.IPAddress}}' "$stray_name")
+    export stray stray_name stray_port
+}
+stray_listens() { stray_log | grep -q ready; }
+stray_log() { docker logs "$stray_name"; }
+# stray_got REGEXP - a caller's line, "tcp ADDRESS" or "udp ADDRESS".
+stray_got() { stray_log | grep -qE "$1"; }
+stop_stray() { docker rm -f "$stray_name" >/dev/null; }
+
 # A container's name that no other test has.
 name_of() { echo "tpt-$TPT_ID-${BATS_TEST_NUMBER:-0}-${1:-c}"; }
 
