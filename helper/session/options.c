@@ -18,7 +18,7 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("deployment", TP_OPT_STRING, "NAME[:CONTAINER]", "use an agent that runs already, and leave it as it is", deployment, "workload"),
 	OPT("serviceaccount", TP_OPT_STRING, "NAME", "the service account of a new agent pod", serviceaccount, NULL),
 	OPT("image", TP_OPT_STRING, "IMAGE", "the image of sidecar and agent (default: " TP_IMAGE ")", image, NULL),
-	OPT("port-forward", TP_OPT_STRING, "native|kubectl|oc", "who speaks the port-forward to the agent (default: native)", port_forward, "native|kubectl|oc"),
+	TP_FORWARD_OPT,
 	OPT("also-proxy", TP_OPT_LIST, "CIDR", "reach this range through the cluster although it is one of the container's own networks", also_proxy, NULL),
 	OPT("never-proxy", TP_OPT_LIST, "CIDR", "reach this range from this machine, not through the cluster", never_proxy, NULL),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),

@@ -29,18 +29,24 @@ struct tp_session_opts {
 	}
 
 /* clang-format off */
-/* Which cluster, which engine, and how much is said: rows of an option table
- * whose options struct begins with a struct tp_session_opts. */
-#define TP_WHERE_OPTS \
+/* Rows of an option table whose options struct begins with a struct
+ * tp_session_opts: which cluster, which engine, how much is said. */
+#define TP_CLUSTER_OPTS \
 	TP_SESSION_OPT("context", TP_OPT_STRING, "NAME", "the kubeconfig context to use", context, "context"), \
 	TP_SESSION_OPT("namespace", TP_OPT_STRING, "NAME", "the namespace of the workload (default: the context's)", namespace, "namespace"), \
-	TP_SESSION_OPT("kubeconfig", TP_OPT_STRING, "FILE", "the kubeconfig file (default: KUBECONFIG, ~/.kube/config, then the in-cluster account)", kubeconfig, "file"), \
+	TP_SESSION_OPT("kubeconfig", TP_OPT_STRING, "FILE", "the kubeconfig file (default: KUBECONFIG, ~/.kube/config, then the in-cluster account)", kubeconfig, "file")
+#define TP_ENGINE_OPTS \
 	TP_SESSION_OPT("host", TP_OPT_STRING, "ADDRESS", "the Docker engine to use: unix://, tcp:// or ssh:// (default: as the docker CLI finds it)", docker_host, NULL), \
 	TP_SESSION_OPT("docker-context", TP_OPT_STRING, "NAME", "the docker context to use", docker_context, NULL), \
-	TP_SESSION_OPT("docker-path", TP_OPT_STRING, "PROGRAM", "the docker CLI to run (default: TPDOCKER_DOCKER, then docker)", docker_path, "file"), \
+	TP_SESSION_OPT("docker-path", TP_OPT_STRING, "PROGRAM", "the docker CLI to run (default: TPDOCKER_DOCKER, then docker)", docker_path, "file")
+#define TP_TALK_OPTS \
 	TP_SESSION_OPT("verbose", TP_OPT_FLAG, NULL, "tell what happens, step by step", verbose, NULL), \
 	TP_SESSION_OPT("quiet", TP_OPT_FLAG, NULL, "say nothing but errors and warnings", quiet, NULL), \
 	TP_SESSION_OPT("help", TP_OPT_FLAG, NULL, "show this text", help, NULL)
+#define TP_WHERE_OPTS TP_CLUSTER_OPTS, TP_ENGINE_OPTS, TP_TALK_OPTS
+/* Who speaks the port-forward. */
+#define TP_FORWARD_OPT \
+	TP_SESSION_OPT("port-forward", TP_OPT_STRING, "native|kubectl|oc", "who speaks the port-forward to the agent (default: native)", port_forward, "native|kubectl|oc")
 /* clang-format on */
 
 extern const struct tp_opt tp_session_opt_table[];

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "session/agent.h"
 #include "session/cleanup.h"
 #include "session/guardian.h"
 #include "session/keys.h"
@@ -75,7 +76,7 @@ static int check_swapped(struct tp_session *s, struct tp_cancel *c, struct tp_er
 
 /* The API server judges the very pod that we are going to create: service
  * account, quota, admission. */
-static int dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+int tp_session_dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 {
 	tp_autofree char *path =
 		tp_asprintf("/api/v1/namespaces/%s/pods?dryRun=All", tp_kube_namespace(s->kube));
@@ -116,43 +117,7 @@ static int prepare_pod(struct tp_session *s, struct tp_cancel *c, struct tp_err 
 	if (!pod)
 		return -1;
 	s->hostname = tp_strdup(tp_agentpod_hostname(pod));
-	return dry_run(s, c, err);
-}
-
-/* The standing agent's pod: one that runs, of those its deployment selects. */
-static int find_standing(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
-{
-	const struct tp_workload_ref *ref = &s->record.workload;
-	const struct tp_json *labels = tp_json_path(s->workload, "spec.selector.matchLabels");
-	TP_AUTO_BUF sel = TP_BUF_INIT(4096);
-	TP_AUTO_JSON *list = NULL;
-	const struct tp_json *items;
-
-	for (size_t i = 0; i < tp_json_len(labels); i++)
-		tp_buf_printf(&sel, "%s%s=%s", i ? "," : "", tp_json_key(labels, i),
-			      tp_json_str(tp_json_at(labels, i)));
-	list = tp_pod_list(s->kube, sel.data ? sel.data : "", c, err);
-	if (!list)
-		return -1;
-	items = tp_json_get(list, "items");
-	for (size_t i = 0; i < tp_json_len(items); i++) {
-		const struct tp_json *pod = tp_json_at(items, i);
-		const struct tp_json *first = tp_json_path(pod, "spec.containers[0]");
-		const char *ctr = ref->container ? ref->container : tp_json_str_at(first, "name");
-		struct tp_err ignored;
-
-		if (tp_json_str_at(pod, "metadata.deletionTimestamp") ||
-		    tp_pod_judge(pod, ctr, TP_POD_CONTAINER_RUNNING, NULL, 0, &ignored) != 1)
-			continue;
-		s->record.pod = tp_strdup(tp_json_str_at(pod, "metadata.name"));
-		s->record.pod_container = tp_strdup(ctr);
-		s->hostname = tp_strdup(tp_agentpod_hostname(pod));
-		return 0;
-	}
-	tp_err_set(err, TP_ERR_NOT_FOUND, "no pod of %s/%s runs in namespace \"%s\"", ref->resource,
-		   ref->name, tp_kube_namespace(s->kube));
-	return tp_err_hint(err, "look at it with: kubectl -n %s get pods -l %s",
-			   tp_kube_namespace(s->kube), sel.data ? sel.data : "");
+	return tp_session_dry_run(s, c, err);
 }
 
 static int prepare_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
@@ -183,7 +148,9 @@ static int prepare_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 					     tp_asprintf("tpdocker-%s", r->id);
 		break;
 	case TP_MODE_EXISTING:
-		if (check_rights(s, c, err) || find_standing(s, c, err))
+		if (check_rights(s, c, err) ||
+		    tp_agent_find(s->kube, &r->workload, s->workload, &r->pod, &r->pod_container,
+				  &s->hostname, c, err))
 			return -1;
 		tp_timings_mark("cluster checked");
 		return 0;
@@ -250,7 +217,7 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 
 /* ------------------------------------------------------------------- both */
 
-static void fill_record(struct tp_session *s)
+void tp_session_fill_record(struct tp_session *s)
 {
 	struct tp_record *r = &s->record;
 	const struct tp_session_opts *o = s->opts;
@@ -283,7 +250,7 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
 	    tp_docker_endpoint_find(&g, &s->ep, err) || tp_launch_check(&s->ep, s->args, err))
 		return -1;
-	fill_record(s);
+	tp_session_fill_record(s);
 	if (tp_keys_make(s->record.id, &s->private_key, &s->public_key, err))
 		return -1;
 	tp_timings_mark("options, kubeconfig, key");

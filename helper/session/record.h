@@ -38,7 +38,7 @@ struct tp_record {
 	char *context, *namespace;
 	/* the folder of the link's socket */
 	char *link_dir;
-	/* and the engine */
+	/* and the engine; docker_host NULL: the session has none */
 	char *docker_host, *docker_context, *docker_config;
 
 	struct tp_workload_ref workload; /* swap; existing: kind and name only */

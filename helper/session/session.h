@@ -102,6 +102,11 @@ void tp_session_free(struct tp_session *s);
 
 /* For the parts of the session (prepare.c, start.c, run.c, end.c). */
 
+/* The record's parts that are known from the options, the kubeconfig and (if it was looked for) the endpoint; a new id. */
+void tp_session_fill_record(struct tp_session *s);
+/* Asks the API server to judge s->pod_json without creating it: service account, quota, admission. */
+int tp_session_dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
+
 /* Runs tasks FN(S) side by side until all are done or the session fails;
  * 0, or -1 and S->err. LOOP events go on meanwhile. */
 void tp_session_task(struct tp_session *s, tp_task_fn *fn);

@@ -13,11 +13,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "session/agent.h"
 #include "session/session.h"
 #include "session/timings.h"
 
-#define POD_MS	  (180 * 1000) /* for the pod to run: its image may have to be pulled */
-#define TUNNEL_MS (60 * 1000)  /* from the agent's ready line to the tunnel in use */
+#define TUNNEL_MS (60 * 1000) /* from the agent's ready line to the tunnel in use */
 #define EXEC_MS	  (30 * 1000)
 #define QUIET_MS  3000
 
@@ -53,29 +53,6 @@ static void agent_is_ready(void *arg)
 	tp_verbose("the agent %s is ready", s->record.pod);
 	tp_link_target(s->link, s->forward, s->kube, s->record.pod, s->agent.port);
 	tell_agent(s);
-}
-
-struct log_scan {
-	struct tp_agent_ready *ready;
-	struct tp_err *err;
-	bool bad;
-	struct tp_buf tail;
-};
-
-static int log_line(void *arg, char *line, size_t n)
-{
-	struct log_scan *scan = arg;
-	int rc = tp_agent_ready_parse(line, scan->ready, scan->err);
-
-	if (rc < 0)
-		scan->bad = true;
-	if (!rc) {
-		if (scan->tail.len > 2048)
-			tp_buf_reset(&scan->tail);
-		tp_buf_put(&scan->tail, line, n);
-		tp_buf_putc(&scan->tail, '\n');
-	}
-	return rc != 0;
 }
 
 /* Usual steps pass in a second or two: not worth a line each. What is still
@@ -126,24 +103,6 @@ static void pod_is_ready(void *arg)
 
 	tp_timer_del(s->progress_timer);
 	s->progress_timer = NULL;
-}
-
-static int wait_ready_line(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
-{
-	struct log_scan scan = { .ready = &s->agent, .err = err, .tail = TP_BUF_INIT(16 << 10) };
-	int rc;
-
-	rc = tp_pod_wait(s->kube, s->record.pod, s->record.pod_container, TP_POD_CONTAINER_RUNNING,
-			 POD_MS, pod_progress, s, NULL, c, err);
-	if (!rc)
-		rc = tp_pod_log_follow(s->kube, s->record.pod, s->record.pod_container, log_line,
-				       &scan, POD_MS, c, err);
-	if (scan.bad)
-		rc = -1;
-	else if (rc && scan.tail.len)
-		tp_err_hint(err, "the agent's log:\n%s", scan.tail.data);
-	tp_buf_free(&scan.tail);
-	return rc ? tp_err_prefix(err, "the agent pod %s", s->record.pod) : 0;
 }
 
 /* A standing agent: this session's key is all that it is given. */
@@ -231,12 +190,13 @@ static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	s->pod_created = tp_now_ms();
 	tp_loop_post(s->loop, pod_was_created, s);
 	tp_timings_mark("agent pod created");
-	if (wait_ready_line(s, c, err))
+	if (tp_agent_wait_ready(s->kube, r->pod, r->pod_container, pod_progress, s, &s->agent, c,
+				err))
 		return -1;
 	tp_timings_mark("agent listens");
 	tp_loop_post(s->loop, agent_is_ready, s);
-	if (tp_pod_wait(s->kube, r->pod, r->pod_container, TP_POD_READY, POD_MS, pod_progress, s,
-			NULL, c, err))
+	if (tp_pod_wait(s->kube, r->pod, r->pod_container, TP_POD_READY, TP_AGENT_START_MS,
+			pod_progress, s, NULL, c, err))
 		return tp_err_prefix(err, "the agent pod %s", r->pod);
 	tp_timings_mark("agent pod Ready");
 	tp_loop_post(s->loop, pod_is_ready, s);
