@@ -2,8 +2,11 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "common/control.h"
 #include "kube/pod.h"
 #include "session/agent.h"
+
+#define EXEC_MS (30 * 1000)
 
 struct log_scan {
 	struct tp_agent_ready *ready;
@@ -83,4 +86,30 @@ int tp_agent_find(struct tp_kube *k, const struct tp_workload_ref *ref,
 		   ref->name, tp_kube_namespace(k));
 	return tp_err_hint(err, "look at it with: kubectl -n %s get pods -l %s",
 			   tp_kube_namespace(k), sel.data ? sel.data : "");
+}
+
+int tp_agent_let_in(struct tp_kube *k, const char *pod, const char *container, const char *key,
+		    struct tp_agent_ready *ready, struct tp_cancel *c, struct tp_err *err)
+{
+	const char *const argv[] = { TP_AGENT_PROGRAM, "authorize", key, NULL };
+	TP_AUTO_BUF out = TP_BUF_INIT(64 << 10);
+	TP_AUTO_BUF errtext = TP_BUF_INIT(4 << 10);
+	char *line, *save = NULL;
+	int code = 0;
+
+	if (tp_pod_exec(k, pod, container, argv, NULL, 0, &out, &errtext, &code, EXEC_MS, c, err))
+		return tp_err_prefix(err, "pod %s", pod);
+	for (line = out.data ? strtok_r(out.data, "\n", &save) : NULL; line && !code;
+	     line = strtok_r(NULL, "\n", &save)) {
+		int rc = tp_agent_ready_parse(line, ready, err);
+
+		if (rc)
+			return rc > 0 ? 0 : -1;
+	}
+	tp_err_set(err, TP_ERR_FAILED, "container \"%s\" of pod %s is no tpdocker agent%s%s",
+		   container, pod, errtext.len ? ": " : "", errtext.len ? errtext.data : "");
+	return tp_err_hint(err,
+			   "--deployment wants one whose container runs `%s run`; to put an "
+			   "agent in a workload's place use --swap-deployment",
+			   TP_AGENT_PROGRAM);
 }

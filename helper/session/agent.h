@@ -23,4 +23,8 @@ int tp_agent_find(struct tp_kube *k, const struct tp_workload_ref *ref,
 		  const struct tp_json *workload, char **pod, char **container, char **hostname,
 		  struct tp_cancel *c, struct tp_err *err);
 
+/* Lets KEY into a standing agent, which may know it already, and learns where it listens: READY. */
+int tp_agent_let_in(struct tp_kube *k, const char *pod, const char *container, const char *key,
+		    struct tp_agent_ready *ready, struct tp_cancel *c, struct tp_err *err);
+
 #endif

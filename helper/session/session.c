@@ -190,6 +190,7 @@ void tp_session_free(struct tp_session *s)
 	tp_swap_record_free(&s->swap);
 	tp_buf_free(&s->sidecar_log);
 	tp_agent_ready_free(&s->agent);
+	free(s->agent_instance);
 	tp_remote_free(&s->remote);
 	tp_strv_free(&s->mounts);
 	tp_record_free(&s->record);

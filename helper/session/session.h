@@ -58,6 +58,7 @@ struct tp_session {
 	struct tp_stream *sidecar_stream; /* between the task and the loop */
 	struct tp_buf sidecar_log;	  /* the end of its stderr, for error texts */
 	struct tp_agent_ready agent;
+	char *agent_instance; /* tp_agentlook_instance; NULL: not known */
 	struct tp_remote remote;
 	struct tp_strv mounts; /* the pod's volumes, as its spec has them */
 	long long pod_created; /* tp_now_ms */

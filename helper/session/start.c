@@ -18,7 +18,6 @@
 #include "session/timings.h"
 
 #define TUNNEL_MS (60 * 1000) /* from the agent's ready line to the tunnel in use */
-#define EXEC_MS	  (30 * 1000)
 #define QUIET_MS  3000
 
 static void fail_with(struct tp_session *s, enum tp_err_kind kind, const char *what,
@@ -105,34 +104,6 @@ static void pod_is_ready(void *arg)
 	s->progress_timer = NULL;
 }
 
-/* A standing agent: this session's key is all that it is given. */
-static int authorize(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
-{
-	const char *const argv[] = { TP_AGENT_PROGRAM, "authorize", s->public_key, NULL };
-	TP_AUTO_BUF out = TP_BUF_INIT(64 << 10);
-	TP_AUTO_BUF errtext = TP_BUF_INIT(4 << 10);
-	char *line, *save = NULL;
-	int code = 0;
-
-	if (tp_pod_exec(s->kube, s->record.pod, s->record.pod_container, argv, NULL, 0, &out,
-			&errtext, &code, EXEC_MS, c, err))
-		return tp_err_prefix(err, "pod %s", s->record.pod);
-	for (line = strtok_r(out.data, "\n", &save); line && !code;
-	     line = strtok_r(NULL, "\n", &save)) {
-		int rc = tp_agent_ready_parse(line, &s->agent, err);
-
-		if (rc)
-			return rc > 0 ? 0 : -1;
-	}
-	tp_err_set(err, TP_ERR_FAILED, "container \"%s\" of pod %s is no tpdocker agent%s%s",
-		   s->record.pod_container, s->record.pod, errtext.len ? ": " : "",
-		   errtext.len ? errtext.data : "");
-	return tp_err_hint(err,
-			   "--deployment wants one whose container runs `%s run`; to put an "
-			   "agent in a workload's place use --swap-deployment",
-			   TP_AGENT_PROGRAM);
-}
-
 /* The agent sees its mounts by where its own image's links lead to
  * (/var/run is /run); the pod's spec says where they belong. */
 static void read_mounts(struct tp_session *s, const struct tp_json *pod)
@@ -161,7 +132,8 @@ static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	TP_AUTO_JSON *pod = NULL;
 
 	if (r->mode == TP_MODE_EXISTING) {
-		if (authorize(s, c, err))
+		if (tp_agent_let_in(s->kube, r->pod, r->pod_container, s->public_key, &s->agent, c,
+				    err))
 			return -1;
 		tp_timings_mark("agent authorised the key");
 		tp_loop_post(s->loop, agent_is_ready, s);
