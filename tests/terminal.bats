@@ -29,15 +29,16 @@ terminal() {
 sized='until stty size | grep -v "^0 0"; do sleep 0.1; done\r'
 
 @test "-it is a real terminal, of the right size, and the exit code comes back" {
-    terminal --size 31x97 'expect:# $' 'send:tty\r' 'expect:/dev/pts/\d+' "send:$sized" 'expect:31 97' \
-        'resize:40x120' 'send:until stty size | grep "^40"; do sleep 0.1; done\r' 'expect:40 120' 'send:exit 3\r' -- run -it "$client" bash
+    terminal --size 31x97 'expect:# $' 'send:tty\r' 'expect:/dev/pts/\d+' 'expect:# $' "send:$sized" 'expect:31 97\r\n' 'expect:# $' \
+        'resize:40x120' 'send:until stty size | grep "^40"; do sleep 0.1; done\r' 'expect:40 120\r\n' 'expect:# $' \
+        'send:exit 3\r' -- run -it "$client" sh
     equal "$status" 3
 }
 
 @test "Ctrl-C reaches the program, not the session" {
-    terminal 'expect:# $' 'send:sleep 1000; echo still "here"\r' 'expect:\n' 'send:\x03' 'expect:# $' \
-        'send:echo status $?\r' 'expect:status 130' 'send:exit\r' -- run -it "$client" bash
-    # bash's own code is the last command's
+    # A plain shell, and a program that says when it can be interrupted: what is typed in between may be lost.
+    terminal 'expect:# $' 'send:sh -c '\''trap "echo caug""ht; exit 9" INT; echo rea""dy; while :; do sleep 0.1; done'\''; echo code $?\r' \
+        'expect:ready\r\n' 'send:\x03' 'expect:caught\r\n' 'expect:code 9\r\n' 'expect:# $' 'send:exit 0\r' -- run -it "$client" sh
     equal "$status" 0
 }
 

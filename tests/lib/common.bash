@@ -293,7 +293,7 @@ our_containers() { docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER";
 # ------------------------------------------------------------- nothing left
 
 # Processes that descend from ours: they have our mark in their environment.
-ours() { grep -lszF "TPT_MARK=$TPT_ID" /proc/[0-9]*/environ | sed 's|/proc/\([0-9]*\)/.*|\1|'; }
+ours() { { grep -lszF "TPT_MARK=$TPT_ID" /proc/[0-9]*/environ || true; } | sed 's|/proc/\([0-9]*\)/.*|\1|'; } # (one may end meanwhile)
 
 # What is left: of pods those that nobody has deleted yet, or all of them. (A pod
 # that is deleted takes the cluster a few seconds to be rid of.)
