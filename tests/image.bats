@@ -33,9 +33,10 @@ program=tpdocker/tpdocker:$version
 @test "a terminal, an exit code, the cluster's names" {
     set_helper
     status=0
-    "$lib/terminal.py" --size 33x99 'expect:# $' 'send:until stty size | grep -v "^0 0"; do sleep 0.1; done\r' 'expect:33 99' 'send:curl http://api:8080/\r' \
-        'expect:hello from api-' 'resize:40x90' 'send:until stty size | grep "^40"; do sleep 0.1; done\r' 'expect:40 90' 'send:exit 5\r' -- \
-        "${helper[@]}" -it "$program" run -it "$client" bash 3>&- || status=$?
+    "$lib/terminal.py" --size 33x99 'expect:# $' 'send:until stty size | grep -v "^0 0"; do sleep 0.1; done\r' 'expect:33 99\r\n' 'expect:# $' \
+        'send:curl http://api:8080/\r' 'expect:hello from api-' 'expect:# $' \
+        'resize:40x90' 'send:until stty size | grep "^40"; do sleep 0.1; done\r' 'expect:40 90\r\n' 'expect:# $' 'send:exit 5\r' -- \
+        "${helper[@]}" -it "$program" run -it "$client" sh 3>&- || status=$?
     equal "$status" 5
 }
 
