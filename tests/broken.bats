@@ -14,7 +14,7 @@ teardown_file() {
     docker rmi "localhost:1/tpt-$TPT_ID:1" >/dev/null
     user_teardown
 }
-teardown() { check_teardown && eventually 60 settled; }
+teardown() { check_teardown && eventually 150 settled; }
 
 @test "an image that the cluster cannot get is told within seconds" {
     local before=$SECONDS

@@ -12,7 +12,7 @@ teardown_file() {
     load lib/common
     user_teardown
 }
-teardown() { check_teardown && eventually 60 settled; }
+teardown() { check_teardown && eventually 150 settled; }
 
 # A session in the background whose container says when it begins.
 begin() { # [OPTIONS...] -- COMMAND...

@@ -11,7 +11,7 @@ setup_file() {
         "command": ["/usr/local/bin/tpdocker-test-app"]}]}}}}' >/dev/null
     k set env deployment/api HOME=/pod/home PATH=/pod/bin HOSTNAME=pod-host DOCKER_HOST=tcp://pod:1 \
         TELEPRESENCE_METHOD=mine LD_PRELOAD=/pod/lib.so TERM=pod-term KUBECONFIG=/pod/config >/dev/null
-    eventually 60 settled
+    eventually 150 settled
     remember_workloads
     real=$(json pods -l app=web | jq -r '[.items[] | select(.metadata.deletionTimestamp | not)][0].metadata.name')
     k exec "$real" -c app -- cat /proc/1/environ >"$BATS_FILE_TMPDIR/real.env"

@@ -11,7 +11,7 @@ teardown_file() {
     load lib/common
     user_teardown
 }
-teardown() { check_teardown && eventually 60 settled; }
+teardown() { check_teardown && eventually 150 settled; }
 
 begin() {
     box=$(name_of)
@@ -122,6 +122,6 @@ container_ended() { fails running "$box"; }
         kill -KILL "$pid" 2>/dev/null || true
         wait_end
         nothing_left
-        eventually 60 settled
+        eventually 150 settled
     done
 }

@@ -21,7 +21,7 @@ teardown() {
     if [[ -n $own_cluster ]]; then return; fi
     docker exec "$node" start-component kube-apiserver
     eventually 30 admin get namespaces
-    check_teardown && eventually 60 settled
+    check_teardown && eventually 150 settled
 }
 
 begin() {

@@ -34,7 +34,7 @@ setup() {
 teardown() {
     if ((EUID)); then return; fi
     if ! docker version >/dev/null 2>&1; then start_engine; fi
-    check_teardown && eventually 60 settled
+    check_teardown && eventually 150 settled
 }
 
 start_engine() {

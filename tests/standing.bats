@@ -40,7 +40,7 @@ spec:
       containers:
       - {name: other, image: tpdocker-test-app:latest, imagePullPolicy: IfNotPresent}
 YAML
-    eventually 60 settled
+    eventually 150 settled
     remember_workloads
 }
 teardown_file() {

@@ -11,7 +11,7 @@ teardown_file() {
     load lib/common
     user_teardown
 }
-teardown() { check_teardown && eventually 60 settled; }
+teardown() { check_teardown && eventually 150 settled; }
 
 # A workload without what the cluster writes into it.
 essence() { json "$@" | jq -S '{metadata: (.metadata | {labels, annotations}), spec}'; }

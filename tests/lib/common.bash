@@ -162,7 +162,7 @@ user_setup() {
     export TPT_ID TPT_HOST TPT_OWNER TPT_HOME NS
     TPT_STATE=$BATS_FILE_TMPDIR/state TPT_RUN=$BATS_FILE_TMPDIR/run TPT_KUBECONFIG=$BATS_FILE_TMPDIR/kubeconfig
     export TPT_STATE TPT_RUN TPT_KUBECONFIG
-    export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-150}
+    export BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300}
     (umask 077 && jq --arg ns "$NS" '.contexts[0].context.namespace = $ns' \
         "$cluster_build/developer.kubeconfig" >"$TPT_KUBECONFIG")
     kubectl --kubeconfig "$admin_kubeconfig" proxy --unix-socket "$BATS_FILE_TMPDIR/proxy" >/dev/null 2>&1 3>&- 4>&- &
@@ -329,7 +329,7 @@ clean() {
 
 # Within 10 s of the end all is gone and as before; a little later its pods are ready again.
 nothing_left() { eventually "${1:-10}" clean; }
-as_before() { nothing_left "$@" && eventually 60 settled; }
+as_before() { nothing_left "$@" && eventually 150 settled; }
 
 # For files where each test has its sessions: the end of each.
 check_teardown() {
