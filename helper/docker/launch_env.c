@@ -53,8 +53,7 @@ static bool changes_cli(const char *name, size_t len)
 	return is_one_of(names, TP_ARRAY_SIZE(names), name, len);
 }
 
-/* Whether docker reads this line of an env-file as it was meant. */
-static bool fits_line(const char *kv, size_t name, size_t len)
+bool tp_env_fits_line(const char *kv, size_t name, size_t len)
 {
 	if (len >= LINE_MAX_BYTES || kv[0] == '#' || memchr(kv, '\n', len) ||
 	    memchr(kv, '\r', len) || !tp_utf8_valid(kv, len))
@@ -65,12 +64,17 @@ static bool fits_line(const char *kv, size_t name, size_t len)
 	return true;
 }
 
-static bool comes_again(const char *const *env, size_t i, size_t name)
+bool tp_env_is_given(const char *const *env, size_t i)
 {
+	const char *eq = strchr(env[i], '=');
+	size_t name = eq ? (size_t)(eq - env[i]) : 0;
+
+	if (name == 0 || tp_env_is_kept_back(env[i], name))
+		return false;
 	for (size_t k = i + 1; env[k]; k++)
 		if (strncmp(env[k], env[i], name + 1) == 0)
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
 void tp_launch_env_split(const char *const *env, const struct tp_strv *user_names,
@@ -78,15 +82,15 @@ void tp_launch_env_split(const char *const *env, const struct tp_strv *user_name
 {
 	*out = (struct tp_launch_env){ .file = TP_BUF_INIT(FILE_MAX) };
 	for (size_t i = 0; env && env[i]; i++) {
-		const char *kv = env[i], *eq = strchr(kv, '=');
-		size_t name = eq ? (size_t)(eq - kv) : 0, len = strlen(kv);
+		const char *kv = env[i];
+		size_t name = strcspn(kv, "="), len = strlen(kv);
 
-		if (name == 0 || tp_env_is_kept_back(kv, name) || comes_again(env, i, name))
+		if (!tp_env_is_given(env, i))
 			continue;
 		tp_autofree char *word = tp_strndup(kv, name);
 		if (tp_strv_has(user_names, word))
 			continue;
-		if (fits_line(kv, name, len) && tp_buf_printf(&out->file, "%s\n", kv) == 0)
+		if (tp_env_fits_line(kv, name, len) && tp_buf_printf(&out->file, "%s\n", kv) == 0)
 			continue;
 		if (changes_cli(kv, name) || len >= VALUE_MAX) {
 			tp_strv_add(&out->left_out, word);

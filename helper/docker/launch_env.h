@@ -5,6 +5,13 @@
 
 #include "docker/launch.h"
 
+/* Whether ENV[I] is given to a container at all: it has a name that is not kept
+ * back, and no later one has the same. */
+bool tp_env_is_given(const char *const *env, size_t i);
+
+/* Whether docker reads KV, as a line of an env-file, as it was meant: NAME bytes of name, LEN in all. */
+bool tp_env_fits_line(const char *kv, size_t name, size_t len);
+
 struct tp_launch_env {
 	struct tp_buf file;	 /* text of an env-file */
 	struct tp_strv names;	 /* for `-e NAME` */

@@ -62,6 +62,16 @@ wait_for() {
 
 is_debian() { [[ -r /etc/debian_version ]] && command -v dpkg-query apt-get >/dev/null; }
 
+# Where this host gets Debian from is where its images and tools can get it, too.
+debian_mirror() {
+    local mirror=${TPDOCKER_DEBIAN_MIRROR:-}
+    if [[ -z $mirror ]]; then
+        # shellcheck disable=SC2016 # apt's own $(SITE)
+        mirror=$(apt-get indextargets --format '$(SITE)' 2>/dev/null | grep -m 1 'debian/\?$' || true)
+    fi
+    echo "${mirror:-http://deb.debian.org/debian}"
+}
+
 engine_answers() { timeout 10 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
