@@ -143,8 +143,8 @@ struct tp_json *tp_engine_inspect(struct tp_engine *e, const char *id, struct tp
 	return tp_engine_json(e, "GET", path, NULL, "inspect a container", c, err);
 }
 
-struct tp_json *tp_engine_list(struct tp_engine *e, const char *label, struct tp_cancel *c,
-			       struct tp_err *err)
+/* {"label":["LABEL"]}, escaped for a query; the caller's. */
+static char *label_filter(const char *label, struct tp_err *err)
 {
 	TP_AUTO_JW *w = tp_jw_new();
 
@@ -154,11 +154,39 @@ struct tp_json *tp_engine_list(struct tp_engine *e, const char *label, struct tp
 	tp_jw_end(w);
 	tp_jw_end(w);
 	tp_autofree char *filters = tp_jw_finish(w, NULL, err);
-	if (!filters)
+
+	return filters ? tp_http_escape(filters) : NULL;
+}
+
+struct tp_json *tp_engine_list(struct tp_engine *e, const char *label, struct tp_cancel *c,
+			       struct tp_err *err)
+{
+	tp_autofree char *esc = label_filter(label, err);
+
+	if (!esc)
 		return NULL;
-	tp_autofree char *esc = tp_http_escape(filters);
 	tp_autofree char *path = tp_asprintf("/containers/json?all=1&filters=%s", esc);
 	return tp_engine_json(e, "GET", path, NULL, "list containers", c, err);
+}
+
+int tp_engine_volume_remove(struct tp_engine *e, const char *name, struct tp_cancel *c,
+			    struct tp_err *err)
+{
+	tp_autofree char *esc = tp_http_escape(name);
+	tp_autofree char *path = tp_asprintf("/volumes/%s", esc);
+
+	return act(e, "DELETE", path, 404, 0, REMOVE_MS, "remove a volume", c, err);
+}
+
+struct tp_json *tp_engine_volumes(struct tp_engine *e, const char *label, struct tp_cancel *c,
+				  struct tp_err *err)
+{
+	tp_autofree char *esc = label_filter(label, err);
+
+	if (!esc)
+		return NULL;
+	tp_autofree char *path = tp_asprintf("/volumes?filters=%s", esc);
+	return tp_engine_json(e, "GET", path, NULL, "list volumes", c, err);
 }
 
 struct tp_json *tp_engine_image(struct tp_engine *e, const char *image, struct tp_cancel *c,

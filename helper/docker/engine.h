@@ -49,6 +49,12 @@ struct tp_json *tp_engine_list(struct tp_engine *e, const char *label, struct tp
 /* GET /images/NAME/json; NULL with NOT_FOUND if it is not there. */
 struct tp_json *tp_engine_image(struct tp_engine *e, const char *image, struct tp_cancel *c,
 				struct tp_err *err);
+/* Removes a named volume. Gone already is success; CONFLICT: a container still has it. */
+int tp_engine_volume_remove(struct tp_engine *e, const char *name, struct tp_cancel *c,
+			    struct tp_err *err);
+/* All volumes with LABEL ("key" or "key=value"): an object whose Volumes (null if there are none) have Name and Labels. */
+struct tp_json *tp_engine_volumes(struct tp_engine *e, const char *label, struct tp_cancel *c,
+				  struct tp_err *err);
 struct tp_json *tp_engine_info(struct tp_engine *e, struct tp_cancel *c, struct tp_err *err);
 
 /* Attaches to stdin, stdout, stderr of a container without a terminal that was

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/gate.h"
 #include "docker/launch_env.h"
 
 /* `docker --host=...`, what every call of the CLI begins with. */
@@ -30,10 +31,26 @@ static int text_file(const struct tp_buf *text, struct tp_err *err)
 	return tp_steal_fd(&fd);
 }
 
+/* The gate is docker's entrypoint; the user's own is among the words that it becomes. */
+static void add_gate(const struct tp_launch_gate *g, struct tp_strv *argv)
+{
+	tp_strv_addf(argv, "--mount=type=volume,source=%s,target=%s,readonly", g->volume,
+		     TP_GATE_DIR);
+	tp_strv_add(argv, "--entrypoint=" TP_GATE_PROGRAM);
+}
+
+static bool is_entrypoint(const char *flag)
+{
+	static const char name[] = "--entrypoint=";
+
+	return !strncmp(flag, name, strlen(name));
+}
+
 static void add_flags(const struct tp_launch *l, const struct tp_launch_env *env, int env_fd,
 		      struct tp_strv *argv)
 {
 	const struct tp_run_args *a = l->args;
+	const struct tp_strv *command = &a->command;
 
 	begin(l->ep, argv);
 	tp_strv_add(argv, "run");
@@ -48,15 +65,20 @@ static void add_flags(const struct tp_launch *l, const struct tp_launch_env *env
 		tp_strv_addf(argv, "--env-file=/dev/fd/%d", env_fd);
 	for (size_t i = 0; i < env->names.n; i++)
 		tp_strv_addf(argv, "--env=%s", env->names.v[i]);
-	for (size_t i = 0; l->extra && l->extra[i]; i++)
-		tp_strv_add(argv, l->extra[i]);
+	if (l->gate)
+		add_gate(l->gate, argv);
 	for (size_t i = 0; i < a->docker_args.n; i++)
-		tp_strv_add(argv, a->docker_args.v[i]);
+		if (!l->gate || !is_entrypoint(a->docker_args.v[i]))
+			tp_strv_add(argv, a->docker_args.v[i]);
 	/* Ends the flags: nothing that follows can be taken for one. */
 	tp_strv_add(argv, "--");
 	tp_strv_add(argv, a->image);
-	for (size_t i = 0; i < a->command.n; i++)
-		tp_strv_add(argv, a->command.v[i]);
+	if (l->gate) {
+		tp_strv_add(argv, l->gate->address);
+		command = l->gate->command;
+	}
+	for (size_t i = 0; i < command->n; i++)
+		tp_strv_add(argv, command->v[i]);
 }
 
 int tp_launch_start(const struct tp_launch *l, struct tp_child *child, struct tp_err *err)

@@ -11,14 +11,21 @@
 #include "docker/endpoint.h"
 #include "docker/flags.h"
 
+/* The entry gate (common/gate.h) in the entrypoint's place. */
+struct tp_launch_gate {
+	const char *volume;	       /* the one that holds it, by name */
+	const char *address;	       /* NAME or NAME/TAG: where it asks */
+	const struct tp_strv *command; /* what it is to become (docker/entrypoint.h) */
+};
+
 struct tp_launch {
 	const struct tp_docker_endpoint *ep;
 	const struct tp_run_args *args;
 	const char *netns_container; /* the sidecar's ID: --network container:... */
 	const char *const
 		*env; /* the pod's, "K=V", NULL-terminated; the user's own -e and --env-file win */
-	const char *const *labels; /* "k=v" of ours */
-	const char *const *extra;  /* further docker run flags of ours, or NULL (volumes, later) */
+	const char *const *labels;	   /* "k=v" of ours */
+	const struct tp_launch_gate *gate; /* or NULL */
 };
 
 /* Variables of the pod that never reach the container (HOME PATH HOSTNAME

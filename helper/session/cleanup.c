@@ -10,6 +10,7 @@
 #include "kube/pod.h"
 #include "session/cleanup.h"
 #include "session/link.h"
+#include "session/sidecar.h"
 
 #define EXEC_MS 10000
 
@@ -78,12 +79,24 @@ int tp_cleanup_cluster(struct tp_kube *k, const struct tp_record *r, struct tp_c
 	return rc;
 }
 
+/* A kept container keeps the volume: it goes when the container does, see tp_cleanup_volumes. */
+static int remove_volume(struct tp_engine *e, const char *session, bool kept, struct tp_cancel *c,
+			 struct tp_err *err)
+{
+	tp_autofree char *name = tp_sidecar_name(session);
+
+	if (!tp_engine_volume_remove(e, name, c, err) || (kept && err->kind == TP_ERR_CONFLICT))
+		return 0;
+	return -1;
+}
+
 int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
 		      struct tp_err *err)
 {
 	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_SESSION, session);
 	TP_AUTO_JSON *list = tp_engine_list(e, label, c, err);
 	struct tp_err e1 = { 0 };
+	bool kept = false;
 	int rc = 0;
 
 	if (!list)
@@ -96,10 +109,40 @@ int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel
 
 		if (!id)
 			continue;
+		kept = kept || keep;
 		if (keep ? tp_engine_kill(e, id, "KILL", c, &e1) : tp_engine_remove(e, id, c, &e1))
 			keep_error(err, &rc, &e1);
 	}
+	if (!rc && remove_volume(e, session, kept, c, &e1))
+		keep_error(err, &rc, &e1);
 	return rc;
+}
+
+void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c)
+{
+	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_OWNER, owner);
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *answer = tp_engine_volumes(e, label, c, &err);
+	const struct tp_json *list = tp_json_get(answer, "Volumes");
+
+	if (!answer)
+		tp_verbose("%s", err.msg);
+	for (size_t i = 0; i < tp_json_len(list); i++) {
+		const struct tp_json *v = tp_json_at(list, i);
+		const char *name = tp_json_str_at(v, "Name");
+		const char *id =
+			tp_json_str(tp_json_get(tp_json_get(v, "Labels"), TP_LABEL_SESSION));
+		struct tp_record r;
+
+		if (!name || !id)
+			continue;
+		if (!tp_record_load(id, &r, &err)) {
+			tp_record_free(&r); /* alive, or dealt with by its record */
+			continue;
+		}
+		if (tp_engine_volume_remove(e, name, c, &err) && err.kind != TP_ERR_CONFLICT)
+			tp_verbose("%s", err.msg);
+	}
 }
 
 static int cluster_from_record(const struct tp_record *r, struct tp_cancel *c, struct tp_err *err)

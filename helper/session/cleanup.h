@@ -14,9 +14,13 @@
 int tp_cleanup_cluster(struct tp_kube *k, const struct tp_record *r, struct tp_cancel *c,
 		       struct tp_err *err);
 
-/* The engine's side: the session's containers removed (stopped, if the user wanted to keep them). */
+/* The engine's side: the session's containers removed (stopped, if the user wanted to keep them), then its volume
+ * (unless a container that is kept has it). */
 int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
 		      struct tp_err *err);
+
+/* Volumes of OWNER's sessions that have no record any more: those whose kept container the user has removed since. */
+void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c);
 
 /* Both, connecting as the record says; on success the record is removed. UNTIL: as tp_now_ms; what cannot be reached is tried again with
  * backoff until then. The record's lock must be held. */

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "docker/entrypoint.h"
 #include "session/agent.h"
 #include "session/cleanup.h"
 #include "session/guardian.h"
@@ -201,9 +202,13 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	 * be away for as long as a pull takes, or for a pull that fails. */
 	if (tp_launch_pull(&s->ep, s->args, s->user_image != NULL, c, err))
 		return -1;
-	if (!s->user_image)
+	/* A pull may have brought another image. */
+	if (!s->user_image || (s->args->pull && !strcmp(s->args->pull, "always"))) {
+		tp_json_free(s->user_image);
 		s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
-	if (prepare_sidecar_image(s, c, err))
+	}
+	if (!s->user_image || tp_entrypoint(s->args, s->user_image, &s->entrypoint, err) ||
+	    prepare_sidecar_image(s, c, err))
 		return -1;
 	/* Made in vain, to see that it can be: ports, sysctls, networks. */
 	spec.user_image = s->user_image;
@@ -211,6 +216,7 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	body = tp_sidecar_body(&spec, false, err);
 	if (!body)
 		return -1;
+	tp_cleanup_volumes(s->engine, s->record.by, c);
 	tp_timings_mark("engine checked");
 	return 0;
 }

@@ -186,11 +186,17 @@ static int launch(struct tp_session *s, struct tp_err *err)
 	bool keep = s->args->rm == 0 || (s->args->rm < 0 && s->args->restart);
 	const char *labels[] = { session, owner, TP_LABEL_ROLE "=user",
 				 keep ? TP_LABEL_KEEP "=yes" : NULL, NULL };
+	tp_autofree char *volume = tp_sidecar_name(s->record.id);
+	tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
+	struct tp_launch_gate gate = { .volume = volume,
+				       .address = gates,
+				       .command = &s->entrypoint };
 	struct tp_launch l = { .ep = &s->ep,
 			       .args = s->args,
 			       .netns_container = s->sidecar_id,
 			       .env = (const char *const *)s->remote.env.v,
-			       .labels = labels };
+			       .labels = labels,
+			       .gate = s->volumes != TP_VOLUMES_OFF ? &gate : NULL };
 
 	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
 				   REMOTE_ROOT);

@@ -193,6 +193,7 @@ void tp_session_free(struct tp_session *s)
 	free(s->agent_instance);
 	tp_remote_free(&s->remote);
 	tp_strv_free(&s->mounts);
+	tp_strv_free(&s->entrypoint);
 	tp_record_free(&s->record);
 	tp_close_p(&s->guardian_fd);
 	tp_loop_free(s->loop);

@@ -27,6 +27,7 @@
 #include "session/options.h"
 #include "session/record.h"
 #include "session/sidecar.h"
+#include "session/volumes.h"
 
 struct tp_session {
 	const struct tp_session_opts *opts;
@@ -61,6 +62,14 @@ struct tp_session {
 	char *agent_instance; /* tp_agentlook_instance; NULL: not known */
 	struct tp_remote remote;
 	struct tp_strv mounts; /* the pod's volumes, as its spec has them */
+
+	/* the volumes in the user's container */
+	enum tp_volumes volumes;
+	struct tp_strv entrypoint; /* what the user's container runs, in full */
+	/* --volumes copy: a gate waits for tp_volumes_gate_answer, or is gone without it. In the loop. */
+	void (*gate_arrived)(struct tp_session *s, unsigned int id, const char *tag);
+	void (*gate_left)(struct tp_session *s, unsigned int id);
+
 	long long pod_created; /* tp_now_ms */
 	char *progress;	       /* what is waited for and was not told yet */
 	pthread_mutex_t progress_lock;

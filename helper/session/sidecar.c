@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "common/gate.h"
 #include "session/record.h"
 #include "session/sidecar.h"
 
@@ -193,6 +194,45 @@ static int write_sysctls(struct tp_jw *w, const struct tp_strv *l, struct tp_err
 	return 0;
 }
 
+static void write_labels(struct tp_jw *w, const struct tp_sidecar_spec *s, const char *role)
+{
+	tp_jw_object(w, "Labels");
+	tp_jw_str(w, TP_LABEL_SESSION, s->session);
+	if (role)
+		tp_jw_str(w, TP_LABEL_ROLE, role);
+	tp_jw_str(w, TP_LABEL_OWNER, s->by);
+	tp_jw_end(w);
+}
+
+static void write_mounts(struct tp_jw *w, const struct tp_sidecar_spec *s, bool with_socket)
+{
+	if (!with_socket && !s->gate)
+		return;
+	tp_jw_array(w, "Mounts");
+	if (with_socket) {
+		tp_jw_object(w, NULL);
+		tp_jw_str(w, "Type", "bind");
+		tp_jw_str(w, "Source", s->link_socket);
+		tp_jw_str(w, "Target", TP_LINK_SOCKET);
+		tp_jw_end(w);
+	}
+	if (s->gate) {
+		tp_autofree char *name = tp_sidecar_name(s->session);
+
+		/* The engine makes it with this container, and fills it with what
+		 * the image has there: no moment at which nobody holds it. */
+		tp_jw_object(w, NULL);
+		tp_jw_str(w, "Type", "volume");
+		tp_jw_str(w, "Source", name);
+		tp_jw_str(w, "Target", TP_GATE_DIR);
+		tp_jw_object(w, "VolumeOptions");
+		write_labels(w, s, NULL);
+		tp_jw_end(w);
+		tp_jw_end(w);
+	}
+	tp_jw_end(w);
+}
+
 static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, bool with_socket,
 			     const struct port_list *ports, struct tp_err *err)
 {
@@ -217,15 +257,7 @@ static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, b
 	tp_jw_object(w, "Tmpfs");
 	tp_jw_str(w, TP_AGENT_DIR, "mode=0700,size=16m,exec");
 	tp_jw_end(w);
-	if (with_socket) {
-		tp_jw_array(w, "Mounts");
-		tp_jw_object(w, NULL);
-		tp_jw_str(w, "Type", "bind");
-		tp_jw_str(w, "Source", s->link_socket);
-		tp_jw_str(w, "Target", TP_LINK_SOCKET);
-		tp_jw_end(w);
-		tp_jw_end(w);
-	}
+	write_mounts(w, s, with_socket);
 	if (a->userns)
 		tp_jw_str(w, "UsernsMode", a->userns);
 	if (tp_sidecar_local_net(a)) {
@@ -279,11 +311,7 @@ char *tp_sidecar_body(const struct tp_sidecar_spec *s, bool with_socket, struct 
 	tp_jw_bool(w, "OpenStdin", true);
 	/* Its stdin ends when we do: that is how it knows. */
 	tp_jw_bool(w, "StdinOnce", true);
-	tp_jw_object(w, "Labels");
-	tp_jw_str(w, TP_LABEL_SESSION, s->session);
-	tp_jw_str(w, TP_LABEL_ROLE, "sidecar");
-	tp_jw_str(w, TP_LABEL_OWNER, s->by);
-	tp_jw_end(w);
+	write_labels(w, s, "sidecar");
 	write_exposed(w, &ports);
 	if (write_host_config(w, s, with_socket, &ports, err))
 		return NULL;

@@ -270,6 +270,8 @@ static void control_frame(void *arg, const struct tp_frame *f)
 	} else if (!strcmp(f->name, TP_CTL_FAIL)) {
 		fail_with(s, TP_ERR_FAILED, "the sidecar", f->data, f->len);
 		return;
+	} else if (tp_volumes_gate_frame(s, f)) {
+		return;
 	}
 	if (s->described && s->tunnel_ready)
 		tp_loop_stop(s->loop, 0);
@@ -301,6 +303,11 @@ static void sidecar_started(void *arg)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
 	if (s->opts->verbose)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
+	if (s->volumes == TP_VOLUMES_COPY) {
+		tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
+
+		tp_control_sends(s->control, TP_CTL_GATES, gates);
+	}
 	tp_control_sends(s->control, TP_CTL_PREPARE, "");
 }
 
@@ -314,7 +321,8 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 					.args = s->args,
 					.link_socket = tp_link_socket(s->link),
 					.user_image = s->user_image,
-					.api_version = tp_engine_api_version(s->engine) };
+					.api_version = tp_engine_api_version(s->engine),
+					.gate = s->volumes != TP_VOLUMES_OFF };
 
 	if (tp_sidecar_start(s->engine, &spec, sidecar_stderr, s, s->sidecar_id, &s->sidecar_stream,
 			     c, err))

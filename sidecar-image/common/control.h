@@ -38,7 +38,11 @@
 #define TP_CTL_PREPARE "prepare" /* empty: all settings are there */
 #define TP_CTL_AGENT \
 	"agent" /* lines: "hostkey ssh-ed25519 AAAA...", "user NAME", "probe IP:PORT TOKEN" */
-#define TP_CTL_STOP "stop" /* empty */
+#define TP_CTL_GATES \
+	"gates" /* listen for entry gates (gate.h) at this abstract socket, and let the helper answer them */
+#define TP_CTL_GATE_GO	 "gate-go"   /* "ID" */
+#define TP_CTL_GATE_FAIL "gate-fail" /* "ID REASON" */
+#define TP_CTL_STOP	 "stop"	     /* empty */
 
 /* sidecar to helper */
 #define TP_CTL_HELLO	"hello"	   /* "1 0.1.0": control version, image version */
@@ -48,10 +52,12 @@
 #define TP_CTL_READY	"ready"
 #define TP_CTL_TIMING \
 	"timing" /* "NAME MILLISECONDS" (of CLOCK_MONOTONIC, shared by all on one host), for --timings */
-#define TP_CTL_WARN "warn" /* a line for the user */
-#define TP_CTL_DOWN "down" /* the link broke: reason */
-#define TP_CTL_UP   "up"
-#define TP_CTL_FAIL "fail" /* cannot go on: reason for the user */
+#define TP_CTL_WARN	 "warn"	     /* a line for the user */
+#define TP_CTL_GATE	 "gate"	     /* "ID TAG": an entry gate waits; TAG may be empty */
+#define TP_CTL_GATE_LEFT "gate-left" /* "ID": it is gone without an answer */
+#define TP_CTL_DOWN	 "down"	     /* the link broke: reason */
+#define TP_CTL_UP	 "up"
+#define TP_CTL_FAIL	 "fail" /* cannot go on: reason for the user */
 
 /*
  * The link's greeting, on the bind-mounted socket TP_LINK_SOCKET: the

@@ -56,6 +56,7 @@ struct program {
 };
 
 struct dnsfwd;
+struct gates;
 struct mux_session;
 
 struct sidecar {
@@ -116,6 +117,7 @@ struct sidecar {
 	char probe_buf[80];
 
 	struct dnsfwd *dnsfwd;
+	struct gates *gates; /* hold.c */
 
 	/* what ready waits for */
 	bool described, names_set, probed, dns_checked;
@@ -177,6 +179,10 @@ int local_start(struct sidecar *s, struct tp_err *err);
 void local_agent(struct sidecar *s); /* those who wait to dial may */
 void link_check(struct sidecar *s);
 
+/* hold.c: entry gates that the helper answers. TEXT: "ID", or "ID REASON" when not GO. */
+int hold_listen(struct sidecar *s, const char *name, struct tp_err *err);
+int hold_answer(struct sidecar *s, const char *text, bool go, struct tp_err *err);
+
 /* dnsfwd.c */
 int dnsfwd_start(struct sidecar *s, struct tp_err *err);
 uint16_t dnsfwd_port(const struct dnsfwd *d);
@@ -190,9 +196,14 @@ int sidecar_dial(int argc, char **argv);
 int sidecar_link(int argc, char **argv);
 int sidecar_transport(int argc, char **argv);
 
-/* local sockets: one message with up to one descriptor. */
+/* sockets.c: one message with up to one descriptor (-1: none). Whoever sends
+ * more loses them all. */
 int send_with_fd(int sock, const void *p, size_t n, int fd);
 ssize_t recv_with_fd(int sock, void *p, size_t n, int *fd);
+/* Abstract unix sockets (seqpacket): they belong to the network namespace, and so to every
+ * container that shares it. The descriptor, non-blocking when it listens; -1 ERR. */
+int abstract_listen(const char *name, struct tp_err *err);
+int abstract_connect(const char *name, struct tp_err *err);
 
 /* cidr.c */
 int cidr_parse(const char *text, struct subnet *out); /* IPv4 "A.B.C.D[/N]"; -1 */

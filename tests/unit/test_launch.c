@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "docker/entrypoint.h"
 #include "docker/launch.h"
 #include "docker/launch_env.h"
 
@@ -156,23 +157,19 @@ static void hands_everything_over(void **state)
 		"BARE=pod",	 "COMMENT=pod",	      NULL
 	};
 	static const char *const labels[] = { "tpdocker=1", NULL };
-	static const char *const extra[] = { "--volume=v:/v", NULL };
 	struct tp_run_args a;
 	tp_autofree char *e = path_of("e");
 
 	(void)state;
 	write_file("e", "\xef\xbb\xbf  FILED=x\r\n#COMMENT=1\n\nBARE\n", 0600);
 	PARSE(&a, "-it", "-eUSERS=mine", "--env-file", e, "img", "cmd", "-x");
-	struct tp_launch l = { .ep = &ep,
-			       .args = &a,
-			       .netns_container = "abc",
-			       .env = env,
-			       .labels = labels,
-			       .extra = extra };
+	struct tp_launch l = {
+		.ep = &ep, .args = &a, .netns_container = "abc", .env = env, .labels = labels
+	};
 	run(&l);
 	tp_autofree char *argv = read_text("argv"), *file = read_text("file"),
 			 *environment = read_text("env");
-	tp_autofree char *tail = tp_asprintf("--env=MULTI\n--volume=v:/v\n--interactive\n--tty\n"
+	tp_autofree char *tail = tp_asprintf("--env=MULTI\n--interactive\n--tty\n"
 					     "--env=USERS=mine\n--env-file=%s\n--\nimg\ncmd\n-x\n",
 					     e);
 	const char *head = "--context=c\nrun\n--network=container:abc\n--label=tpdocker=1\n--rm\n"
@@ -183,6 +180,104 @@ static void hands_everything_over(void **state)
 	assert_string_equal(file, "SECRET=s3cr3t\nCOMMENT=pod\n");
 	assert_contains(environment, "MULTI=s3cr3t\ntwo\n");
 	assert_null(strstr(environment, "SECRET="));
+	tp_run_args_free(&a);
+}
+
+/* ---------------------------------------------------------- entrypoints */
+
+/* Words with a '|' between them, as a list. */
+static void split_words(const char *text, struct tp_strv *out)
+{
+	while (*text) {
+		size_t n = strcspn(text, "|");
+
+		tp_strv_take(out, tp_strndup(text, n));
+		text += n + (text[n] == '|');
+	}
+}
+
+static char *joined(const struct tp_strv *l)
+{
+	struct tp_buf b = TP_BUF_INIT(4096);
+
+	for (size_t i = 0; i < l->n; i++)
+		tp_buf_printf(&b, "%s%s", i ? "|" : "", l->v[i]);
+	return tp_buf_steal(&b);
+}
+
+static void merges_entrypoints(void **state)
+{
+	static const struct {
+		const char *flags, *words; /* the user's */
+		const char *image;	   /* Config */
+		const char *runs;	   /* NULL: refused */
+	} cases[] = {
+		/* as `docker create` and `docker inspect` show them (engine 20.10, CLI 28.2) */
+		{ "", "", "{\"Entrypoint\":null,\"Cmd\":[\"bash\"]}", "bash" },
+		{ "", "", "{\"Entrypoint\":[\"/e\",\"-x\"],\"Cmd\":[\"a\",\"b\"]}", "/e|-x|a|b" },
+		{ "", "", "{\"Entrypoint\":[\"/e\"],\"Cmd\":null}", "/e" },
+		{ "", "c|d", "{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"a\"]}", "/e|c|d" },
+		{ "", "c|d", "{\"Entrypoint\":null,\"Cmd\":[\"a\"]}", "c|d" },
+		{ "--entrypoint=/u", "", "{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"a\"]}", "/u" },
+		{ "--entrypoint=/u", "c", "{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"a\"]}", "/u|c" },
+		{ "--entrypoint=/u|--entrypoint=/v", "", "{\"Cmd\":[\"a\"]}", "/v" },
+		{ "--entrypoint|a b c", "", "{\"Cmd\":[\"a\"]}", "a b c" },
+		{ "--entrypoint=", "c", "{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"a\"]}", "c" },
+		{ "--entrypoint=", "", "{\"Entrypoint\":[\"/e\"],\"Cmd\":[\"a\"]}", NULL },
+		{ "", "", "{\"Entrypoint\":[\"\"],\"Cmd\":[\"a\"]}", "a" },
+		{ "", "", "{\"Entrypoint\":null,\"Cmd\":null}", NULL },
+		{ "", "", "{}", NULL },
+		{ "", "c", "{}", "c" },
+		{ "", "-c", "{\"Entrypoint\":[\"sh\"]}", "sh|-c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < TP_ARRAY_SIZE(cases); i++) {
+		TP_AUTO_STRV argv = { 0 };
+		TP_AUTO_STRV runs = { 0 };
+		tp_autofree char *text = tp_asprintf("{\"Config\":%s}", cases[i].image);
+		TP_AUTO_JSON *image = tp_json_parse(text, strlen(text), &err);
+		struct tp_run_args a;
+		int rc;
+
+		assert_non_null(image);
+		split_words(cases[i].flags, &argv);
+		tp_strv_add(&argv, "img");
+		split_words(cases[i].words, &argv);
+		parse(&a, (int)argv.n, (const char *const *)argv.v);
+		rc = tp_entrypoint(&a, image, &runs, &err);
+		if (cases[i].runs) {
+			tp_autofree char *got = joined(&runs);
+
+			assert_ok(rc, &err);
+			assert_string_equal(got, cases[i].runs);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_int_equal(err.kind, TP_ERR_USAGE);
+			assert_contains(err.msg, "no command");
+		}
+		tp_run_args_free(&a);
+	}
+}
+
+/* The gate stands where docker looks for the entrypoint; the user's own flag is not handed on. */
+static void puts_the_gate_in_front(void **state)
+{
+	struct tp_run_args a;
+	TP_AUTO_STRV command = { 0 };
+
+	(void)state;
+	PARSE(&a, "--entrypoint=/u", "-v", "x:/y", "--entrypoint", "/v", "img", "c", "--d");
+	split_words("/v|c|--d", &command);
+	struct tp_launch_gate gate = { "vol", "sock/tag", &command };
+	struct tp_launch l = { .ep = &ep, .args = &a, .gate = &gate };
+	run(&l);
+	tp_autofree char *argv = read_text("argv");
+	assert_string_equal(
+		argv,
+		"--context=c\nrun\n--rm\n"
+		"--mount=type=volume,source=vol,target=/tpdocker/bin,readonly\n"
+		"--entrypoint=/tpdocker/bin/gate\n--volume=x:/y\n--\nimg\nsock/tag\n/v\nc\n--d\n");
 	tp_run_args_free(&a);
 }
 
@@ -286,6 +381,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorts_the_environment),
 		EACH(hands_everything_over),
+		cmocka_unit_test(merges_entrypoints),
+		EACH(puts_the_gate_in_front),
 		EACH(respects_rm),
 		EACH(refuses_early),
 		EACH(pulls),

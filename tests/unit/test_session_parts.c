@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "session/environ.h"
 #include "session/options.h"
+#include "session/record.h"
 #include "session/rights.h"
 #include "session/sidecar.h"
 
@@ -218,6 +219,37 @@ static void test_sidecar_body(void **state)
 	tp_strv_free(&a.network_aliases);
 }
 
+/* The session's volume comes into being with the sidecar, labelled as ours. */
+static void test_sidecar_gate(void **state)
+{
+	struct tp_run_args a = { 0 };
+	struct tp_err err = { 0 };
+	struct tp_sidecar_spec s = { .session = "id",
+				     .by = "me@here",
+				     .image = "img",
+				     .hostname = "pod",
+				     .args = &a,
+				     .link_socket = "/run/x",
+				     .api_version = "1.41",
+				     .gate = true };
+
+	(void)state;
+	for (int socket = 0; socket < 2; socket++) {
+		tp_autofree char *text = tp_sidecar_body(&s, socket, &err);
+		TP_AUTO_JSON *b = tp_json_parse(text, strlen(text), &err);
+		const struct tp_json *mounts = tp_json_path(b, "HostConfig.Mounts");
+		const struct tp_json *m = tp_json_at(mounts, (size_t)socket);
+		const struct tp_json *labels = tp_json_path(m, "VolumeOptions.Labels");
+
+		assert_int_equal(tp_json_len(mounts), 1 + socket);
+		assert_string_equal(tp_json_str_at(m, "Type"), "volume");
+		assert_string_equal(tp_json_str_at(m, "Source"), "tpdocker-id");
+		assert_string_equal(tp_json_str_at(m, "Target"), "/tpdocker/bin");
+		assert_string_equal(tp_json_str(tp_json_get(labels, TP_LABEL_SESSION)), "id");
+		assert_string_equal(tp_json_str(tp_json_get(labels, TP_LABEL_OWNER)), "me@here");
+	}
+}
+
 static void test_sidecar_bad_port(void **state)
 {
 	struct tp_run_args a = { 0 };
@@ -239,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_description),
 		cmocka_unit_test(test_description_garbage),
 		cmocka_unit_test(test_sidecar_body),
+		cmocka_unit_test(test_sidecar_gate),
 		cmocka_unit_test(test_sidecar_bad_port),
 	};
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pod's volumes in the user's container, and the entry gate that holds
+ * its entrypoint until they are there.
+ */
+#ifndef TP_SESSION_VOLUMES_H
+#define TP_SESSION_VOLUMES_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/frame.h"
+
+enum tp_volumes {
+	TP_VOLUMES_OFF,
+	TP_VOLUMES_SSHFS, /* mounted by a companion container, which answers the gates itself */
+	TP_VOLUMES_COPY,  /* copied into the container while its gate waits for us */
+};
+
+struct tp_session;
+
+/* The abstract socket that this session's gates come to. The caller's. */
+char *tp_volumes_gate_name(const char *session);
+
+/* A frame of the sidecar's about gates (TP_CTL_GATE, TP_CTL_GATE_LEFT): calls
+ * S->gate_arrived or S->gate_left. False if it is about something else. */
+bool tp_volumes_gate_frame(struct tp_session *s, const struct tp_frame *f);
+/* Lets the container behind the gate ID go on (WHY is NULL), or ends it with WHY as the reason and 125. */
+void tp_volumes_gate_answer(struct tp_session *s, unsigned int id, const char *why);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The entry gate (common/gate.h). It runs in a user's container, of whatever
+ * image and under whatever user, often as PID 1: static, without libraries of
+ * ours, and after it is done nothing of it is left in the process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/gate.h"
+
+/* as docker has them */
+#define EXIT_OURS      125
+#define EXIT_NOT_RUN   126
+#define EXIT_NOT_FOUND 127
+
+extern char **environ;
+
+/* One write, so that the line stays whole beside what others write. */
+static _Noreturn void quit(int code, const char *a, const char *b, const char *c)
+{
+	static char line[TP_GATE_TEXT_MAX + PATH_MAX + 256];
+	const char *const parts[] = { "tpdocker: ", a, b, c, "\n" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t len = strlen(parts[i]);
+
+		if (len > sizeof(line) - n)
+			len = sizeof(line) - n;
+		memcpy(line + n, parts[i], len);
+		n += len;
+	}
+	if (write(STDERR_FILENO, line, n) < 0)
+		_exit(code); /* nobody reads it: the code says enough */
+	_exit(code);
+}
+
+static void on_signal(int sig)
+{
+	_exit(128 + sig);
+}
+
+/*
+ * The kernel shields PID 1 from signals that it has no handler for; while
+ * waiting there is nothing worth shielding. What was ignored stays so; the
+ * handlers are gone with the exec.
+ */
+static void mortal(void)
+{
+	static const int spared[] = { SIGKILL,	SIGSTOP, SIGCHLD, SIGCONT, SIGURG,
+				      SIGWINCH, SIGTSTP, SIGTTIN, SIGTTOU };
+	struct sigaction old, sa = { .sa_handler = on_signal };
+
+	for (int sig = 1; sig <= SIGRTMAX; sig++) {
+		size_t i = 0;
+
+		while (i < sizeof(spared) / sizeof(spared[0]) && spared[i] != sig)
+			i++;
+		if (i < sizeof(spared) / sizeof(spared[0]) || sigaction(sig, NULL, &old) < 0 ||
+		    old.sa_handler == SIG_IGN)
+			continue;
+		sigaction(sig, &sa, NULL);
+	}
+}
+
+/* ADDRESS is NAME[/TAG]; the socket, and *TAG. */
+static int reach(const char *address, const char **tag)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	const char *slash = strchr(address, '/');
+	size_t n = slash ? (size_t)(slash - address) : strlen(address);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	*tag = slash ? slash + 1 : "";
+	if (!n || n > TP_GATE_NAME_MAX || strlen(*tag) > TP_GATE_NAME_MAX)
+		quit(EXIT_OURS, "the entry gate's address is not one: ", address, "");
+	memcpy(sun.sun_path + 1, address, n); /* a first byte of 0: abstract */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)) < 0)
+		quit(EXIT_OURS,
+		     "the session that this container belongs to is over, or cannot be reached "
+		     "from here (",
+		     strerror(errno), "); start the container with tpdocker again");
+	return fd;
+}
+
+static void introduce(int sock, const char *tag)
+{
+	char text[sizeof(TP_GATE_HELLO) + TP_GATE_NAME_MAX];
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} u = { { 0 } };
+	struct iovec v = { text, strlen(TP_GATE_HELLO) + strlen(tag) };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = u.buf,
+			    .msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	int ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0)
+		quit(EXIT_OURS, "cannot open /proc/self/ns/mnt: ", strerror(errno),
+		     "; without it the pod's volumes cannot be mounted here");
+	strcpy(text, TP_GATE_HELLO);
+	strcat(text, tag);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &ns, sizeof(int));
+	if (sendmsg(sock, &m, MSG_NOSIGNAL) < 0)
+		quit(EXIT_OURS, "the sidecar does not listen: ", strerror(errno), "");
+	close(ns);
+}
+
+static void await(int sock)
+{
+	static char text[TP_GATE_TEXT_MAX + 1];
+	ssize_t n;
+
+	do
+		n = recv(sock, text, sizeof(text) - 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		quit(EXIT_OURS, "the session ended before this container could start", "", "");
+	if (!strncmp(text, TP_GATE_FAIL, strlen(TP_GATE_FAIL)))
+		quit(EXIT_OURS, text + strlen(TP_GATE_FAIL), "", "");
+	if (strcmp(text, TP_GATE_GO))
+		quit(EXIT_OURS, "the sidecar's answer is not understood", "", "");
+	close(sock);
+}
+
+/*
+ * The working directory may lie below a mount that was just made, and then
+ * we stand in the folder beneath it. One that this user may not enter was
+ * entered for us by the engine, and is no worse than it was.
+ */
+static void enter_workdir(void)
+{
+	static char path[PATH_MAX];
+
+	if (getcwd(path, sizeof(path)) && path[0] == '/' && chdir(path) < 0 && errno != EACCES)
+		quit(EXIT_OURS, "cannot enter the working directory ", path,
+		     errno == ENOENT ? ": one of the pod's volumes is mounted there, and has no "
+				       "such folder" :
+				       ": it cannot be read");
+}
+
+/* 0 if PATH can be run as far as its mode tells, or errno. */
+static int runnable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno;
+	if (S_ISDIR(st.st_mode))
+		return EISDIR;
+	return access(path, X_OK) < 0 ? errno : 0;
+}
+
+static _Noreturn void cannot_run(const char *name, int e)
+{
+	quit(e == ENOENT || e == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_RUN, name,
+	     ": cannot be run: ", strerror(e));
+}
+
+/* The search is the container runtime's: folders in order, those that cannot be run passed over. */
+static _Noreturn void become(char **argv)
+{
+	static char path[PATH_MAX];
+	const char *dir = getenv("PATH"), *end;
+	int e;
+
+	if (strchr(argv[0], '/')) {
+		e = runnable(argv[0]);
+		if (!e) {
+			execve(argv[0], argv, environ);
+			e = errno;
+		}
+		cannot_run(argv[0], e);
+	}
+	for (; dir && *dir; dir = *end ? end + 1 : end) {
+		size_t n;
+
+		end = strchr(dir, ':');
+		if (!end)
+			end = dir + strlen(dir);
+		n = (size_t)(end - dir);
+		if (n + strlen(argv[0]) + 3 > sizeof(path))
+			continue;
+		memcpy(path, n ? dir : ".", n ? n : 1);
+		n = n ? n : 1;
+		path[n++] = '/';
+		strcpy(path + n, argv[0]);
+		if (runnable(path))
+			continue;
+		execve(path, argv, environ);
+		cannot_run(path, errno);
+	}
+	quit(EXIT_NOT_FOUND, argv[0], ": no such program in PATH", "");
+}
+
+int main(int argc, char **argv)
+{
+	const char *tag;
+	int sock;
+
+	if (argc < 3)
+		quit(EXIT_OURS, "usage: gate NAME[/TAG] PROGRAM [ARG...]", "", "");
+	mortal();
+	sock = reach(argv[1], &tag);
+	introduce(sock, tag);
+	await(sock);
+	enter_workdir();
+	become(argv + 2);
+}

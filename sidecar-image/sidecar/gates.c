@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/gates.h"
+
+#include <errno.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "sidecar/sidecar.h"
+
+#define MAX_GATES	64
+#define INTRODUCTION_MS 5000 /* for the message, which a gate sends at once */
+
+struct gate {
+	struct gates *g;
+	unsigned int id; /* 0: has not said what it is yet */
+	int fd, ns;
+	struct tp_watch *watch;
+	struct tp_timer *timer;
+};
+
+struct gates {
+	struct tp_loop *loop;
+	struct gates_events ev;
+	int fd;
+	struct tp_watch *watch;
+	unsigned int last_id;
+	struct gate gates[MAX_GATES];
+};
+
+int gate_message_parse(const char *p, size_t n, char tag[TP_GATE_NAME_MAX + 1])
+{
+	const size_t hello = strlen(TP_GATE_HELLO);
+
+	if (n < hello || n - hello > TP_GATE_NAME_MAX || memcmp(p, TP_GATE_HELLO, hello))
+		return -1;
+	memcpy(tag, p + hello, n - hello);
+	tag[n - hello] = '\0';
+	return strspn(tag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+			       n - hello ?
+		       0 :
+		       -1;
+}
+
+static bool same_namespace(int fd, const char *path)
+{
+	struct stat theirs, ours;
+
+	return fstat(fd, &theirs) == 0 && stat(path, &ours) == 0 && theirs.st_dev == ours.st_dev &&
+	       theirs.st_ino == ours.st_ino;
+}
+
+/* A program without rights can make itself a mount namespace, but only inside a user namespace of its own. */
+static bool is_engines(int ns)
+{
+	tp_autoclose int user = -1;
+
+	if (ns < 0 || ioctl(ns, NS_GET_NSTYPE) != CLONE_NEWNS)
+		return false;
+	user = ioctl(ns, NS_GET_USERNS);
+	return user >= 0 && same_namespace(user, "/proc/self/ns/user");
+}
+
+static void dismiss(struct gate *p)
+{
+	tp_watch_del(p->watch);
+	tp_timer_del(p->timer);
+	p->watch = NULL;
+	p->timer = NULL;
+	tp_close_p(&p->fd);
+	tp_close_p(&p->ns);
+	p->id = 0;
+}
+
+static void on_silence(void *arg)
+{
+	struct gate *p = arg;
+
+	p->timer = NULL;
+	dismiss(p);
+}
+
+static void introduce(struct gate *p, const char *text, size_t n)
+{
+	struct gates *g = p->g;
+	char tag[TP_GATE_NAME_MAX + 1];
+
+	if (gate_message_parse(text, n, tag) < 0 || !is_engines(p->ns)) {
+		tp_verbose("a program that is no entry gate of ours came to the gates' socket");
+		dismiss(p);
+		return;
+	}
+	tp_timer_del(p->timer);
+	p->timer = NULL;
+	p->id = ++g->last_id ? g->last_id : ++g->last_id;
+	g->ev.arrived(g->ev.arg, p->id, tag, p->ns);
+}
+
+static void on_gate(void *arg, int events)
+{
+	struct gate *p = arg;
+	struct gates *g = p->g;
+	char text[sizeof(TP_GATE_HELLO) + TP_GATE_NAME_MAX];
+	unsigned int id = p->id;
+	int fd = -1;
+	ssize_t n = recv_with_fd(p->fd, text, sizeof(text), &fd);
+
+	(void)events;
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (!id && n > 0) {
+		p->ns = fd;
+		introduce(p, text, (size_t)n);
+		return;
+	}
+	/* gone, or it speaks out of turn */
+	tp_close_p(&fd);
+	dismiss(p);
+	if (id && g->ev.left)
+		g->ev.left(g->ev.arg, id);
+}
+
+static void on_connection(void *arg, int events)
+{
+	struct gates *g = arg;
+	int fd = accept4(g->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	for (size_t i = 0; fd >= 0 && i < MAX_GATES; i++) {
+		struct gate *p = &g->gates[i];
+
+		if (p->fd >= 0)
+			continue;
+		p->fd = tp_steal_fd(&fd);
+		p->watch = tp_watch_add(g->loop, p->fd, TP_READ, on_gate, p);
+		p->timer = tp_timer_add(g->loop, INTRODUCTION_MS, on_silence, p);
+	}
+	tp_close_p(&fd);
+}
+
+struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gates_events *ev,
+			   struct tp_err *err)
+{
+	struct gates *g;
+	int fd = abstract_listen(name, err);
+
+	if (fd < 0)
+		return NULL;
+	g = tp_calloc(1, sizeof(*g));
+	g->loop = l;
+	g->ev = *ev;
+	g->fd = fd;
+	for (size_t i = 0; i < MAX_GATES; i++) {
+		g->gates[i].g = g;
+		g->gates[i].fd = g->gates[i].ns = -1;
+	}
+	g->watch = tp_watch_add(l, fd, TP_READ, on_connection, g);
+	return g;
+}
+
+void gates_answer(struct gates *g, unsigned int id, const char *why)
+{
+	char text[TP_GATE_TEXT_MAX];
+
+	if (why)
+		snprintf(text, sizeof(text), TP_GATE_FAIL "%s", why);
+	else
+		strcpy(text, TP_GATE_GO);
+	for (size_t i = 0; id && i < MAX_GATES; i++) {
+		struct gate *p = &g->gates[i];
+
+		if (p->id != id)
+			continue;
+		if (send(p->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+			tp_verbose("the gate %u was gone when it was answered", id);
+		dismiss(p);
+	}
+}
+
+void gates_free(struct gates *g)
+{
+	if (!g)
+		return;
+	for (size_t i = 0; i < MAX_GATES; i++)
+		dismiss(&g->gates[i]);
+	tp_watch_del(g->watch);
+	tp_close_p(&g->fd);
+	free(g);
+}
