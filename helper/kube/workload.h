@@ -72,6 +72,10 @@ int tp_swap_record_read(const struct tp_json *workload, struct tp_swap_record *s
 int tp_workload_check(const struct tp_json *workload, const struct tp_workload_ref *r,
 		      struct tp_err *err);
 
+/* Of these, that there is a pod template and in it REF's container, if it names one. */
+int tp_workload_check_container(const struct tp_json *workload, const struct tp_workload_ref *r,
+				struct tp_err *err);
+
 /* Swaps it out. S->replicas is filled from the object. CONFLICT if somebody changed it meanwhile (tried again up to 3 times with a fresh
  * check first). */
 int tp_workload_swap(struct tp_kube *k, const struct tp_workload_ref *r, struct tp_swap_record *s,

@@ -94,8 +94,8 @@ static int check_owner(const struct tp_json *workload, const struct tp_workload_
 	return 0;
 }
 
-static int check_container(const struct tp_json *workload, const struct tp_workload_ref *r,
-			   struct tp_err *err)
+int tp_workload_check_container(const struct tp_json *workload, const struct tp_workload_ref *r,
+				struct tp_err *err)
 {
 	const struct tp_json *list = tp_json_path(workload, "spec.template.spec.containers");
 	TP_AUTO_BUF b = TP_BUF_INIT(800);
@@ -103,7 +103,7 @@ static int check_container(const struct tp_json *workload, const struct tp_workl
 	if (tp_json_type(list) != TP_JSON_ARRAY || !tp_json_len(list))
 		return tp_err_set(
 			err, TP_ERR_FAILED,
-			"%s \"%s\" has no pod template at spec.template, so it cannot be swapped",
+			"%s \"%s\" has no pod template at spec.template, so there is none to take an agent from",
 			r->kind, r->name);
 	if (!r->container)
 		return 0;
@@ -148,7 +148,7 @@ int tp_workload_check(const struct tp_json *workload, const struct tp_workload_r
 	if (tp_json_str_at(workload, "metadata.deletionTimestamp"))
 		return tp_err_set(err, TP_ERR_FAILED, "%s \"%s\" is being deleted", r->kind,
 				  r->name);
-	if (check_container(workload, r, err) || check_owner(workload, r, err))
+	if (tp_workload_check_container(workload, r, err) || check_owner(workload, r, err))
 		return -1;
 	rc = tp_swap_record_read(workload, &s, err);
 	if (rc > 0) {

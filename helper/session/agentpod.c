@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "common/control.h"
-#include "session/agentpod.h"
+#include "session/agentpod_internal.h"
 #include "session/record.h"
 
 #define RUN_VOLUME "tpdocker-run"
@@ -21,7 +21,7 @@ char *tp_agentpod_name(const char *workload, const char *session)
 	return tp_asprintf("%.*s-tpdocker-%s", (int)n, workload, session);
 }
 
-static void write_env(struct tp_jw *w, const struct tp_agentpod *a)
+void tp_agentpod_put_env(struct tp_jw *w, const struct tp_agentpod *a)
 {
 	char ttl[16];
 
@@ -36,7 +36,7 @@ static void write_env(struct tp_jw *w, const struct tp_agentpod *a)
 	tp_jw_end(w);
 }
 
-static void write_run_mount(struct tp_jw *w)
+void tp_agentpod_put_mount(struct tp_jw *w)
 {
 	tp_jw_object(w, NULL);
 	tp_jw_str(w, "name", RUN_VOLUME);
@@ -44,7 +44,7 @@ static void write_run_mount(struct tp_jw *w)
 	tp_jw_end(w);
 }
 
-static void write_run_volume(struct tp_jw *w)
+void tp_agentpod_put_volume(struct tp_jw *w)
 {
 	tp_jw_object(w, NULL);
 	tp_jw_str(w, "name", RUN_VOLUME);
@@ -55,8 +55,7 @@ static void write_run_volume(struct tp_jw *w)
 	tp_jw_end(w);
 }
 
-/* image, command and what else makes a container the agent */
-static void write_agent(struct tp_jw *w, const struct tp_agentpod *a)
+void tp_agentpod_put_agent(struct tp_jw *w, const struct tp_agentpod *a)
 {
 	tp_jw_str(w, "image", a->image);
 	tp_jw_str(w, "imagePullPolicy", "IfNotPresent");
@@ -66,7 +65,17 @@ static void write_agent(struct tp_jw *w, const struct tp_agentpod *a)
 	tp_jw_end(w);
 }
 
-static void copy_members(struct tp_jw *w, const struct tp_json *obj, const char *const *except)
+void tp_agentpod_put_requests(struct tp_jw *w)
+{
+	tp_jw_object(w, "resources");
+	tp_jw_object(w, "requests");
+	tp_jw_str(w, "cpu", "10m");
+	tp_jw_str(w, "memory", "48Mi");
+	tp_jw_end(w);
+	tp_jw_end(w);
+}
+
+void tp_agentpod_copy_members(struct tp_jw *w, const struct tp_json *obj, const char *const *except)
 {
 	for (size_t i = 0; i < tp_json_len(obj); i++) {
 		const char *key = tp_json_key(obj, i);
@@ -79,26 +88,47 @@ static void copy_members(struct tp_jw *w, const struct tp_json *obj, const char 
 	}
 }
 
-static void copy_elements(struct tp_jw *w, const struct tp_json *arr)
+void tp_agentpod_copy_elements(struct tp_jw *w, const struct tp_json *arr)
 {
 	for (size_t i = 0; i < tp_json_len(arr); i++)
 		tp_jw_value(w, NULL, tp_json_at(arr, i));
 }
 
-static void write_labels(struct tp_jw *w, const struct tp_agentpod *a, const struct tp_json *labels,
-			 const char *stateful_pod)
+void tp_agentpod_put_labels(struct tp_jw *w, const struct tp_agentpod *a,
+			    const struct tp_json *labels, const char *stateful_pod)
 {
 	static const char *const except[] = { TP_POD_LABEL_SESSION,
 					      "statefulset.kubernetes.io/pod-name", NULL };
 
 	tp_jw_object(w, "labels");
-	copy_members(w, labels, except);
+	tp_agentpod_copy_members(w, labels, except);
 	tp_jw_str(w, TP_POD_LABEL_SESSION, a->session);
 	if (!labels)
 		tp_jw_str(w, "app.kubernetes.io/managed-by", "tpdocker");
 	if (stateful_pod)
 		tp_jw_str(w, "statefulset.kubernetes.io/pod-name", stateful_pod);
 	tp_jw_end(w);
+}
+
+void tp_agentpod_put_annotations(struct tp_jw *w, const struct tp_agentpod *a,
+				 const struct tp_json *annotations)
+{
+	static const char *const except[] = { TP_POD_ANNOTATION_BY, NULL };
+
+	tp_jw_object(w, "annotations");
+	tp_agentpod_copy_members(w, annotations, except);
+	tp_jw_str(w, TP_POD_ANNOTATION_BY, a->by);
+	tp_jw_end(w);
+}
+
+const char *tp_agentpod_target(const struct tp_workload_ref *ref, const struct tp_json *tmpl)
+{
+	const struct tp_json *notes = tp_json_path(tmpl, "metadata.annotations");
+	const char *name = ref->container;
+
+	if (!name)
+		name = tp_json_str(tp_json_get(notes, "kubectl.kubernetes.io/default-container"));
+	return name ? name : tp_json_str_at(tmpl, "spec.containers[0].name");
 }
 
 char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err)
@@ -110,10 +140,8 @@ char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err)
 	tp_jw_str(w, "kind", "Pod");
 	tp_jw_object(w, "metadata");
 	tp_jw_str(w, "name", a->name);
-	write_labels(w, a, NULL, NULL);
-	tp_jw_object(w, "annotations");
-	tp_jw_str(w, TP_POD_ANNOTATION_BY, a->by);
-	tp_jw_end(w);
+	tp_agentpod_put_labels(w, a, NULL, NULL);
+	tp_agentpod_put_annotations(w, a, NULL);
 	tp_jw_end(w);
 
 	tp_jw_object(w, "spec");
@@ -131,16 +159,11 @@ char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err)
 	tp_jw_array(w, "containers");
 	tp_jw_object(w, NULL);
 	tp_jw_str(w, "name", "agent");
-	write_agent(w, a);
+	tp_agentpod_put_agent(w, a);
 	tp_jw_array(w, "env");
-	write_env(w, a);
+	tp_agentpod_put_env(w, a);
 	tp_jw_end(w);
-	tp_jw_object(w, "resources");
-	tp_jw_object(w, "requests");
-	tp_jw_str(w, "cpu", "10m");
-	tp_jw_str(w, "memory", "48Mi");
-	tp_jw_end(w);
-	tp_jw_end(w);
+	tp_agentpod_put_requests(w);
 	tp_jw_object(w, "securityContext");
 	tp_jw_bool(w, "allowPrivilegeEscalation", false);
 	tp_jw_bool(w, "readOnlyRootFilesystem", true);
@@ -151,12 +174,12 @@ char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err)
 	tp_jw_end(w);
 	tp_jw_end(w);
 	tp_jw_array(w, "volumeMounts");
-	write_run_mount(w);
+	tp_agentpod_put_mount(w);
 	tp_jw_end(w);
 	tp_jw_end(w);
 	tp_jw_end(w);
 	tp_jw_array(w, "volumes");
-	write_run_volume(w);
+	tp_agentpod_put_volume(w);
 	tp_jw_end(w);
 	tp_jw_end(w);
 	tp_jw_end(w);
@@ -172,15 +195,15 @@ static void write_target(struct tp_jw *w, const struct tp_agentpod *a, const str
 					      "env",	      "volumeMounts",	 NULL };
 
 	tp_jw_object(w, NULL);
-	copy_members(w, ctr, except);
-	write_agent(w, a);
+	tp_agentpod_copy_members(w, ctr, except);
+	tp_agentpod_put_agent(w, a);
 	tp_jw_array(w, "env");
-	copy_elements(w, tp_json_get(ctr, "env"));
-	write_env(w, a);
+	tp_agentpod_copy_elements(w, tp_json_get(ctr, "env"));
+	tp_agentpod_put_env(w, a);
 	tp_jw_end(w);
 	tp_jw_array(w, "volumeMounts");
-	copy_elements(w, tp_json_get(ctr, "volumeMounts"));
-	write_run_mount(w);
+	tp_agentpod_copy_elements(w, tp_json_get(ctr, "volumeMounts"));
+	tp_agentpod_put_mount(w);
 	tp_jw_end(w);
 	tp_jw_end(w);
 }
@@ -199,15 +222,7 @@ static void write_claim(struct tp_jw *w, const struct tp_json *tmpl, const char 
 	tp_jw_end(w);
 }
 
-/*
- * A ReplicaSet or ReplicationController that was scaled to 0 adopts, and
- * then deletes, any pod that its selector matches and nobody controls. So
- * the agent says that somebody does. (A Deployment's ReplicaSets also select
- * on pod-template-hash, and a StatefulSet on the pod's name: neither adopts.)
- * The kind is one that the cluster cannot look up, which Kubernetes' garbage
- * collector leaves alone.
- */
-static void write_owner(struct tp_jw *w, const struct tp_agentpod *a)
+void tp_agentpod_put_owner(struct tp_jw *w, const struct tp_agentpod *a)
 {
 	tp_jw_array(w, "ownerReferences");
 	tp_jw_object(w, NULL);
@@ -226,7 +241,6 @@ char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref
 	static const char *const spec_except[] = { "containers", "volumes",   "restartPolicy",
 						   "hostname",	 "subdomain", "nodeName",
 						   NULL };
-	static const char *const meta_except[] = { TP_POD_ANNOTATION_BY, NULL };
 	const struct tp_json *tmpl = tp_json_path(workload, "spec.template");
 	const struct tp_json *spec = tp_json_get(tmpl, "spec");
 	const struct tp_json *meta = tp_json_get(tmpl, "metadata");
@@ -235,35 +249,23 @@ char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref
 	const struct tp_json *vols = tp_json_get(spec, "volumes");
 	bool stateful = !strcmp(ref->kind, "StatefulSet");
 	tp_autofree char *pod0 = stateful ? tp_asprintf("%s-0", ref->name) : NULL;
-	const char *target = ref->container, *service;
-	const struct tp_json *dflt;
+	const char *target = tp_agentpod_target(ref, tmpl), *service;
 	TP_AUTO_JW *w = tp_jw_new();
 	bool found = false;
-
-	if (!target) {
-		dflt = tp_json_get(tp_json_get(meta, "annotations"),
-				   "kubectl.kubernetes.io/default-container");
-		target = tp_json_str(dflt);
-	}
-	if (!target)
-		target = tp_json_str_at(tp_json_at(ctrs, 0), "name");
 
 	tp_jw_object(w, NULL);
 	tp_jw_str(w, "apiVersion", "v1");
 	tp_jw_str(w, "kind", "Pod");
 	tp_jw_object(w, "metadata");
 	tp_jw_str(w, "name", a->name);
-	write_labels(w, a, tp_json_get(meta, "labels"), pod0);
-	tp_jw_object(w, "annotations");
-	copy_members(w, tp_json_get(meta, "annotations"), meta_except);
-	tp_jw_str(w, TP_POD_ANNOTATION_BY, a->by);
-	tp_jw_end(w);
+	tp_agentpod_put_labels(w, a, tp_json_get(meta, "labels"), pod0);
+	tp_agentpod_put_annotations(w, a, tp_json_get(meta, "annotations"));
 	if (strcmp(ref->kind, "Deployment") && !stateful)
-		write_owner(w, a);
+		tp_agentpod_put_owner(w, a);
 	tp_jw_end(w);
 
 	tp_jw_object(w, "spec");
-	copy_members(w, spec, spec_except);
+	tp_agentpod_copy_members(w, spec, spec_except);
 	tp_jw_str(w, "restartPolicy", "OnFailure");
 	/* A StatefulSet's agent stands in for pod 0, under its name in DNS. */
 	if (stateful)
@@ -288,10 +290,10 @@ char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref
 	}
 	tp_jw_end(w);
 	tp_jw_array(w, "volumes");
-	copy_elements(w, vols);
+	tp_agentpod_copy_elements(w, vols);
 	for (size_t i = 0; stateful && i < tp_json_len(claims); i++)
 		write_claim(w, tp_json_at(claims, i), pod0);
-	write_run_volume(w);
+	tp_agentpod_put_volume(w);
 	tp_jw_end(w);
 	tp_jw_end(w);
 	tp_jw_end(w);

@@ -33,6 +33,13 @@ char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err);
 char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref *ref,
 		       const struct tp_json *workload, char **container, struct tp_err *err);
 
+/* The same for a look at the environment of one container of WORKLOAD's pods, beside what runs: the container alone, with
+ * the env of the template and what it refers to (labels, annotations, resources), under the same service account and security
+ * contexts. No other container, init container or volume; no ports; nowhere that only the real ones may be. It never becomes ready, so no Service sends
+ * it traffic, and no controller adopts it. REF and *CONTAINER as above. */
+char *tp_agentpod_env(const struct tp_agentpod *a, const struct tp_workload_ref *ref,
+		      const struct tp_json *workload, char **container, struct tp_err *err);
+
 /* The hostname that a pod of this spec will have: spec.hostname, else its name. */
 const char *tp_agentpod_hostname(const struct tp_json *pod);
 

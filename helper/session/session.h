@@ -117,6 +117,12 @@ void tp_session_fill_record(struct tp_session *s);
 /* Asks the API server to judge s->pod_json without creating it: service account, quota, admission. */
 int tp_session_dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 
+/* What the agent pod is waited for, told when it takes long: from the pod's creation to when it is ready. From any
+ * thread; tp_session_progress is what tp_pod_wait and tp_agent_wait_ready want, its ARG the session. */
+void tp_session_progress_begin(struct tp_session *s);
+void tp_session_progress(void *arg, const char *text);
+void tp_session_progress_end(struct tp_session *s);
+
 /* Runs tasks FN(S) side by side until all are done or the session fails;
  * 0, or -1 and S->err. LOOP events go on meanwhile. */
 void tp_session_task(struct tp_session *s, tp_task_fn *fn);

@@ -18,7 +18,6 @@
 #include "session/timings.h"
 
 #define TUNNEL_MS (60 * 1000) /* from the agent's ready line to the tunnel in use */
-#define QUIET_MS  3000
 
 static void fail_with(struct tp_session *s, enum tp_err_kind kind, const char *what,
 		      const char *why, size_t len)
@@ -52,56 +51,6 @@ static void agent_is_ready(void *arg)
 	tp_verbose("the agent %s is ready", s->record.pod);
 	tp_link_target(s->link, s->forward, s->kube, s->record.pod, s->agent.port);
 	tell_agent(s);
-}
-
-/* Usual steps pass in a second or two: not worth a line each. What is still
- * waited for then is told. */
-static void show_progress(void *arg)
-{
-	struct tp_session *s = arg;
-
-	pthread_mutex_lock(&s->progress_lock);
-	if (s->progress && !s->failed && !s->ending)
-		tp_info("waiting for the agent pod %s: %s", s->record.pod, s->progress);
-	free(tp_steal(&s->progress));
-	pthread_mutex_unlock(&s->progress_lock);
-}
-
-static void quiet_is_over(void *arg)
-{
-	struct tp_session *s = arg;
-
-	s->progress_timer = NULL;
-	show_progress(s);
-}
-
-static void pod_was_created(void *arg)
-{
-	struct tp_session *s = arg;
-
-	s->progress_timer = tp_timer_add(s->loop, QUIET_MS, quiet_is_over, s);
-}
-
-/* In the task's thread. */
-static void pod_progress(void *arg, const char *text)
-{
-	struct tp_session *s = arg;
-
-	tp_verbose("the agent pod %s: %s", s->record.pod, text);
-	pthread_mutex_lock(&s->progress_lock);
-	free(s->progress);
-	s->progress = tp_strdup(text);
-	pthread_mutex_unlock(&s->progress_lock);
-	if (tp_now_ms() - s->pod_created >= QUIET_MS)
-		tp_loop_post(s->loop, show_progress, s);
-}
-
-static void pod_is_ready(void *arg)
-{
-	struct tp_session *s = arg;
-
-	tp_timer_del(s->progress_timer);
-	s->progress_timer = NULL;
 }
 
 /* The agent sees its mounts by where its own image's links lead to
@@ -159,19 +108,18 @@ static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	if (!pod)
 		return -1;
 	read_mounts(s, pod);
-	s->pod_created = tp_now_ms();
-	tp_loop_post(s->loop, pod_was_created, s);
+	tp_session_progress_begin(s);
 	tp_timings_mark("agent pod created");
-	if (tp_agent_wait_ready(s->kube, r->pod, r->pod_container, pod_progress, s, &s->agent, c,
-				err))
+	if (tp_agent_wait_ready(s->kube, r->pod, r->pod_container, tp_session_progress, s,
+				&s->agent, c, err))
 		return -1;
 	tp_timings_mark("agent listens");
 	tp_loop_post(s->loop, agent_is_ready, s);
 	if (tp_pod_wait(s->kube, r->pod, r->pod_container, TP_POD_READY, TP_AGENT_START_MS,
-			pod_progress, s, NULL, c, err))
+			tp_session_progress, s, NULL, c, err))
 		return tp_err_prefix(err, "the agent pod %s", r->pod);
 	tp_timings_mark("agent pod Ready");
-	tp_loop_post(s->loop, pod_is_ready, s);
+	tp_session_progress_end(s);
 	return 0;
 }
 
