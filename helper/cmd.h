@@ -26,7 +26,7 @@ struct tp_cmd {
 	int (*run)(int argc, char **argv, struct tp_err *err);
 };
 
-extern const struct tp_cmd tp_cmd_run, tp_cmd_cleanup, tp_cmd_version, tp_cmd_help,
+extern const struct tp_cmd tp_cmd_run, tp_cmd_env, tp_cmd_cleanup, tp_cmd_version, tp_cmd_help,
 	tp_cmd_completion, tp_cmd_guardian;
 extern const struct tp_cmd *const tp_cmds[]; /* ends with NULL */
 

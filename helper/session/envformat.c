@@ -236,20 +236,42 @@ static int print_one(enum tp_env_format f, struct tp_env_text *t, struct tp_jw *
 	return 0;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What a container would be given, in order: two looks can be compared. The array is the caller's, the strings are not. */
+static const char **given(const char *const *env, size_t *n)
+{
+	const char **list;
+	size_t all = 0;
+
+	while (env[all])
+		all++;
+	list = tp_calloc(all + 1, sizeof(*list));
+	*n = 0;
+	for (size_t i = 0; i < all; i++)
+		if (tp_env_is_given(env, i))
+			list[(*n)++] = env[i];
+	qsort(list, *n, sizeof(*list), by_text);
+	return list;
+}
+
 int tp_env_format_print(enum tp_env_format f, const char *const *env, struct tp_env_text *out,
 			struct tp_err *err)
 {
 	TP_AUTO_JW *w = f == TP_ENV_JSON ? tp_jw_new() : NULL;
 	char *json = NULL;
-	size_t len = 0;
+	size_t len = 0, n;
+	tp_autofree const char **list = given(env, &n);
 	int rc = 0;
 
 	*out = (struct tp_env_text){ .text = TP_BUF_INIT(TEXT_MAX) };
 	if (w)
 		tp_jw_object(w, NULL);
-	for (size_t i = 0; env[i]; i++)
-		if (tp_env_is_given(env, i))
-			rc |= print_one(f, out, w, env[i]);
+	for (size_t i = 0; i < n; i++)
+		rc |= print_one(f, out, w, list[i]);
 	if (w) {
 		tp_jw_end(w);
 		json = tp_jw_finish(w, &len, err);

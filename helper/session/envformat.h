@@ -33,8 +33,8 @@ struct tp_env_text {
 /* By its word; -1 ERR (USAGE) names all of them. */
 int tp_env_format_find(const char *word, enum tp_env_format *f, struct tp_err *err);
 
-/* Writes ENV ("K=V", NULL-terminated), less what is kept back from a container (docker/launch_env.h); of several of a
- * name the last. OUT is new, and to be freed whatever is returned; -1 ERR if it grew too large. */
+/* Writes ENV ("K=V", NULL-terminated) in order of names, less what is kept back from a container (docker/launch_env.h);
+ * of several of a name the last. OUT is new, and to be freed whatever is returned; -1 ERR if it grew too large. */
 int tp_env_format_print(enum tp_env_format f, const char *const *env, struct tp_env_text *out,
 			struct tp_err *err);
 void tp_env_text_free(struct tp_env_text *t); /* wipes */

@@ -45,6 +45,7 @@ struct tp_session {
 	int guardian_fd; /* our end of the guardian's pipe */
 
 	/* what will be made */
+	const char *look_at; /* session/envlook.h: the workload that is only looked at */
 	struct tp_json *workload;
 	char *private_key, *public_key;
 	char *pod_json;

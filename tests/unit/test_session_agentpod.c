@@ -110,6 +110,132 @@ static void test_swap_replicaset_is_owned(void **state)
 	assert_true(tp_json_bool_at(p, "metadata.ownerReferences[0].controller", false));
 }
 
+/* ---------------------------------------------- a look at the environment */
+
+static const char env_template[] =
+	"{\"metadata\":{\"labels\":{\"app\":\"web\"},\"annotations\":{\"a\":\"b\"}},"
+	"\"spec\":{\"serviceAccountName\":\"sa\",\"securityContext\":{\"runAsUser\":7},\"enableServiceLinks\":false,"
+	"\"imagePullSecrets\":[{\"name\":\"p\"}],\"hostNetwork\":true,\"nodeSelector\":{\"n\":\"1\"},"
+	"\"tolerations\":[{\"key\":\"t\"}],\"affinity\":{\"nodeAffinity\":{\"x\":1},\"podAntiAffinity\":{\"y\":1}},"
+	"\"priorityClassName\":\"high\",\"hostname\":\"h\",\"restartPolicy\":\"Always\","
+	"\"initContainers\":[{\"name\":\"init\",\"image\":\"i\"}],\"volumes\":[{\"name\":\"v\",\"emptyDir\":{}}],"
+	"\"containers\":[{\"name\":\"app\",\"image\":\"real\",\"args\":[\"a\"],\"readinessProbe\":{},"
+	"\"ports\":[{\"containerPort\":80,\"hostPort\":80}],\"envFrom\":[{\"configMapRef\":{\"name\":\"c\"}}],"
+	"\"env\":[{\"name\":\"X\",\"value\":\"1\"}%s],\"resources\":{\"limits\":{\"memory\":\"9Gi\"}},"
+	"\"volumeMounts\":[{\"name\":\"v\",\"mountPath\":\"/v\"}],\"securityContext\":{\"privileged\":false}},"
+	"{\"name\":\"side\",\"image\":\"other\"}]}}";
+
+/* ENV: further elements of the container's env, each behind a comma. */
+static struct tp_json *look(const char *kind, const char *env, struct tp_err *err)
+{
+	struct tp_workload_ref ref = { .kind = (char *)kind,
+				       .group = (char *)"apps",
+				       .version = (char *)"v1",
+				       .resource = (char *)"things",
+				       .name = (char *)"web" };
+	char tmpl[4096];
+	tp_autofree char *text = NULL, *chosen = NULL, *body = NULL;
+
+	snprintf(tmpl, sizeof(tmpl), env_template, env);
+	text = tp_asprintf("{\"spec\":{\"template\":%s}}", tmpl);
+	TP_AUTO_JSON *w = tp_json_parse(text, strlen(text), err);
+	assert_non_null(w);
+	body = tp_agentpod_env(&agent, &ref, w, &chosen, err);
+	if (!body)
+		return NULL;
+	assert_string_equal(chosen, "app");
+	return tp_json_parse(body, strlen(body), err);
+}
+
+static void test_env_is_alone_and_unready(void **state)
+{
+	static const char *const gone[] = { "initContainers", "priorityClassName", "hostname" };
+	static const char *const gone_too[] = { "ports", "args", "readinessProbe" };
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = look("Deployment", "", &err);
+	const struct tp_json *spec = tp_json_get(p, "spec");
+	const struct tp_json *ctr = tp_json_path(spec, "containers[0]");
+
+	(void)state;
+	assert_non_null(p);
+	assert_true(tp_json_bool_at(p, "metadata.ownerReferences[0].controller", false));
+	assert_int_equal(tp_json_len(tp_json_get(spec, "readinessGates")), 1);
+	assert_string_equal(tp_json_str_at(spec, "restartPolicy"), "Never");
+	assert_false(tp_json_bool_at(spec, "automountServiceAccountToken", true));
+	assert_int_equal(tp_json_len(tp_json_get(spec, "containers")), 1);
+	assert_int_equal(tp_json_len(tp_json_get(spec, "volumes")), 1);
+	assert_string_equal(tp_json_str_at(ctr, "volumeMounts[0].mountPath"), "/run/tpdocker");
+	assert_int_equal(tp_json_len(tp_json_get(ctr, "volumeMounts")), 1);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(gone); i++)
+		assert_null(tp_json_get(spec, gone[i]));
+	for (size_t i = 0; i < TP_ARRAY_SIZE(gone_too); i++)
+		assert_null(tp_json_get(ctr, gone_too[i]));
+	assert_null(tp_json_path(spec, "affinity.podAntiAffinity"));
+}
+
+static void test_env_keeps_what_matters(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = look("Deployment", "", &err);
+	const struct tp_json *spec = tp_json_get(p, "spec");
+	const struct tp_json *ctr = tp_json_path(spec, "containers[0]");
+
+	(void)state;
+	assert_string_equal(tp_json_str_at(p, "metadata.labels.app"), "web");
+	assert_string_equal(tp_json_str_at(p, "metadata.annotations.a"), "b");
+	assert_string_equal(tp_json_str_at(spec, "serviceAccountName"), "sa");
+	assert_int_equal(tp_json_int_at(spec, "securityContext.runAsUser", 0), 7);
+	assert_false(tp_json_bool_at(spec, "enableServiceLinks", true));
+	assert_true(tp_json_bool_at(spec, "hostNetwork", false));
+	assert_string_equal(tp_json_str_at(spec, "imagePullSecrets[0].name"), "p");
+	assert_string_equal(tp_json_str_at(spec, "tolerations[0].key"), "t");
+	assert_int_equal(tp_json_int_at(spec, "affinity.nodeAffinity.x", 0), 1);
+	assert_string_equal(tp_json_str_at(ctr, "image"), "img:1");
+	assert_string_equal(tp_json_str_at(ctr, "env[0].name"), "X");
+	assert_string_equal(tp_json_str_at(ctr, "envFrom[0].configMapRef.name"), "c");
+	assert_non_null(tp_json_get(ctr, "securityContext"));
+	/* small, as nothing asks for the real ones */
+	assert_string_equal(tp_json_str_at(ctr, "resources.requests.memory"), "48Mi");
+	assert_null(tp_json_path(ctr, "resources.limits"));
+}
+
+#define RESOURCE(more)                                                                              \
+	",{\"name\":\"M\",\"valueFrom\":{\"resourceFieldRef\":{\"resource\":\"limits.memory\"" more \
+	"}}}"
+
+static void test_env_resources(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *own = look("Deployment", RESOURCE(""), &err);
+	TP_AUTO_JSON *named = look("Deployment", RESOURCE(",\"containerName\":\"app\""), &err);
+
+	(void)state;
+	assert_string_equal(tp_json_str_at(own, "spec.containers[0].resources.limits.memory"),
+			    "9Gi");
+	assert_string_equal(tp_json_str_at(named, "spec.containers[0].resources.limits.memory"),
+			    "9Gi");
+	assert_null(look("Deployment", RESOURCE(",\"containerName\":\"side\""), &err));
+	assert_contains(err.msg, "variable M of container \"app\"");
+	assert_contains(err.msg, "\"side\"");
+}
+
+/* The label that only a StatefulSet's own pods have is there for who asks for it, and else is not:
+ * there are Services that select by it. */
+static void test_env_stateful(void **state)
+{
+	static const char label[] = "statefulset.kubernetes.io/pod-name";
+	static const char asks[] = ",{\"name\":\"P\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":"
+				   "\"metadata.labels['statefulset.kubernetes.io/pod-name']\"}}}";
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *no = look("StatefulSet", "", &err);
+	TP_AUTO_JSON *yes = look("StatefulSet", asks, &err);
+
+	(void)state;
+	assert_null(tp_json_get(tp_json_path(no, "metadata.labels"), label));
+	assert_string_equal(tp_json_str(tp_json_get(tp_json_path(yes, "metadata.labels"), label)),
+			    "web-0");
+}
+
 static void test_new_is_restricted(void **state)
 {
 	struct tp_err err = { 0 };
@@ -175,6 +301,10 @@ int main(void)
 		cmocka_unit_test(test_swap_other_container),
 		cmocka_unit_test(test_swap_stateful),
 		cmocka_unit_test(test_swap_replicaset_is_owned),
+		cmocka_unit_test(test_env_is_alone_and_unready),
+		cmocka_unit_test(test_env_keeps_what_matters),
+		cmocka_unit_test(test_env_resources),
+		cmocka_unit_test(test_env_stateful),
 		cmocka_unit_test(test_new_is_restricted),
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_ready_line),
