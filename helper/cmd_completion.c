@@ -10,8 +10,8 @@
 
 static void print_words(const struct tp_cmd *c)
 {
-	for (const struct tp_opt *o = c->options; o && o->name; o++)
-		printf(" --%s", o->name);
+	TP_OPT_FOREACH(o, c->options)
+	printf(" --%s", o->name);
 }
 
 static void print_bash(void)
@@ -55,7 +55,8 @@ static void print_fish(void)
 		printf("complete -c tpdocker -n __fish_use_subcommand -f -a %s -d '", (*p)->name);
 		print_fish_text((*p)->summary);
 		printf("'\n");
-		for (const struct tp_opt *o = (*p)->options; o && o->name; o++) {
+		TP_OPT_FOREACH(o, (*p)->options)
+		{
 			printf("complete -c tpdocker -n '__fish_seen_subcommand_from %s' -l %s%s -d '",
 			       (*p)->name, o->name, o->type == TP_OPT_FLAG ? "" : " -r");
 			print_fish_text(o->help);

@@ -10,12 +10,18 @@
 #define HELP_AT	 32 /* the column of the help, when the names allow it */
 #define MAX_WORD 64 /* longer ones are not compared */
 
+const struct tp_opt *tp_opt_at(const struct tp_opt *o)
+{
+	while (o && !o->name)
+		o = o->more;
+	return o;
+}
+
 const struct tp_opt *tp_opt_find(const struct tp_opt *table, const char *name, size_t len)
 {
-	for (; table->name; table++) {
-		if (strlen(table->name) == len && !memcmp(table->name, name, len))
-			return table;
-	}
+	TP_OPT_FOREACH(o, table)
+	if (strlen(o->name) == len && !memcmp(o->name, name, len))
+		return o;
 	return NULL;
 }
 
@@ -100,11 +106,12 @@ int tp_opt_parse(const struct tp_opt *table, void *base, int argc, char *const *
 		if (rc)
 			continue;
 
-		while (table[n].name)
-			n++;
+		TP_OPT_FOREACH(o, table)
+		n++;
 		names = tp_calloc(n, sizeof(*names));
-		for (size_t k = 0; k < n; k++)
-			names[k] = table[k].name;
+		n = 0;
+		TP_OPT_FOREACH(o, table)
+		names[n++] = o->name;
 		given = tp_strndup(word, strcspn(word, "="));
 		near = tp_nearest(given + strspn(given, "-"), names, n);
 		tp_err_set(err, TP_ERR_USAGE, "unknown option: %s", given);
@@ -177,14 +184,16 @@ void tp_opt_print(const struct tp_opt *table, FILE *out)
 {
 	int at = 0;
 
-	for (const struct tp_opt *o = table; o->name; o++) {
+	TP_OPT_FOREACH(o, table)
+	{
 		if (left_width(o) + 3 > at)
 			at = left_width(o) + 3;
 	}
 	if (at > HELP_AT)
 		at = HELP_AT;
 
-	for (const struct tp_opt *o = table; o->name; o++) {
+	TP_OPT_FOREACH(o, table)
+	{
 		const char *word = o->help ? o->help : "";
 		int column = left_width(o);
 		bool first = true;

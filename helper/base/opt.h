@@ -27,6 +27,7 @@ struct tp_opt {
 	size_t offset;	  /* of the target in the command's options struct */
 	const char *
 		complete; /* what completes the value: "namespace", "context", "workload", "file", "a|b|c"; NULL = nothing */
+	const struct tp_opt *more; /* of the row that ends a table: the table that goes on */
 };
 
 /* Ends a table. */
@@ -34,6 +35,18 @@ struct tp_opt {
 	{                    \
 		.name = NULL \
 	}
+
+/* Ends a table whose command has the options of TABLE as well, in the same options struct. */
+#define TP_OPT_MORE(table)                  \
+	{                                   \
+		.name = NULL, .more = table \
+	}
+
+/* O, or what follows when a table ends there; NULL at the end of all. */
+const struct tp_opt *tp_opt_at(const struct tp_opt *o);
+/* Every option O of TABLE (may be NULL) and of those behind it. */
+#define TP_OPT_FOREACH(o, table) \
+	for (const struct tp_opt *o = tp_opt_at(table); o; o = tp_opt_at(o + 1))
 
 const struct tp_opt *tp_opt_find(const struct tp_opt *table, const char *name, size_t len);
 

@@ -169,6 +169,11 @@ struct tp_json *tp_engine_list(struct tp_engine *e, const char *label, struct tp
 	return tp_engine_json(e, "GET", path, NULL, "list containers", c, err);
 }
 
+struct tp_json *tp_engine_running(struct tp_engine *e, struct tp_cancel *c, struct tp_err *err)
+{
+	return tp_engine_json(e, "GET", "/containers/json", NULL, "list containers", c, err);
+}
+
 int tp_engine_volume_remove(struct tp_engine *e, const char *name, struct tp_cancel *c,
 			    struct tp_err *err)
 {

@@ -46,6 +46,8 @@ struct tp_json *tp_engine_inspect(struct tp_engine *e, const char *id, struct tp
 /* All containers (stopped ones too) with LABEL ("key" or "key=value"): an array as /containers/json gives it. */
 struct tp_json *tp_engine_list(struct tp_engine *e, const char *label, struct tp_cancel *c,
 			       struct tp_err *err);
+/* All running containers, whoever's. */
+struct tp_json *tp_engine_running(struct tp_engine *e, struct tp_cancel *c, struct tp_err *err);
 /* GET /images/NAME/json; NULL with NOT_FOUND if it is not there. */
 struct tp_json *tp_engine_image(struct tp_engine *e, const char *image, struct tp_cancel *c,
 				struct tp_err *err);

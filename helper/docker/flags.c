@@ -191,7 +191,8 @@ static const char *nearest(const struct parser *p, const char *word)
 	const char *names[512];
 	size_t n = 0;
 
-	for (const struct tp_opt *o = p->ours; o && o->name && n < TP_ARRAY_SIZE(names); o++)
+	TP_OPT_FOREACH(o, p->ours)
+	if (n < TP_ARRAY_SIZE(names))
 		names[n++] = o->name;
 	for (const struct tp_flag *f = tp_docker_flags; f->name && n < TP_ARRAY_SIZE(names); f++)
 		names[n++] = f->name;
@@ -282,8 +283,8 @@ static bool help_wanted(const struct parser *p)
 	return o && o->type == TP_OPT_FLAG && *(bool *)((char *)p->base + o->offset);
 }
 
-int tp_run_args_parse(struct tp_run_args *a, const struct tp_opt *ours, void *base, int argc,
-		      char *const *argv, int first, struct tp_err *err)
+int tp_run_flags_parse(struct tp_run_args *a, const struct tp_opt *ours, void *base, int argc,
+		       char *const *argv, int first, struct tp_err *err)
 {
 	struct parser p = { a, ours, base, argc, argv, first, err };
 
@@ -294,16 +295,27 @@ int tp_run_args_parse(struct tp_run_args *a, const struct tp_opt *ours, void *ba
 
 		if (word[0] != '-' || !word[1])
 			break;
-		if (strcmp(word, "--") == 0) {
-			p.i++;
-			break;
-		}
+		if (strcmp(word, "--") == 0)
+			return p.i + 1;
 		rc = word[1] == '-' ? parse_long(&p, word) : parse_short(&p, word);
 		if (rc < 0)
 			return -1;
 		if (help_wanted(&p))
-			return 0;
+			return p.i;
 	}
+	return p.i;
+}
+
+int tp_run_args_parse(struct tp_run_args *a, const struct tp_opt *ours, void *base, int argc,
+		      char *const *argv, int first, struct tp_err *err)
+{
+	struct parser p = { a, ours, base, argc, argv, first, err };
+
+	p.i = tp_run_flags_parse(a, ours, base, argc, argv, first, err);
+	if (p.i < 0)
+		return -1;
+	if (help_wanted(&p))
+		return 0;
 	if (p.i >= argc || !argv[p.i][0]) {
 		tp_err_set(err, TP_ERR_USAGE, "no image is given");
 		return tp_err_hint(err, "tpdocker run [OPTIONS] IMAGE [COMMAND [ARG...]]");

@@ -61,6 +61,9 @@ struct tp_run_args {
  * nearest, unless it is written --x=v: then it is handed on with a warning. */
 int tp_run_args_parse(struct tp_run_args *a, const struct tp_opt *ours, void *base, int argc,
 		      char *const *argv, int first, struct tp_err *err);
+/* The flags alone, for a command without an image: the index of the first word behind them, or -1 ERR. */
+int tp_run_flags_parse(struct tp_run_args *a, const struct tp_opt *ours, void *base, int argc,
+		       char *const *argv, int first, struct tp_err *err);
 void tp_run_args_free(struct tp_run_args *a);
 
 /* A -p value or EXPOSEd port as the Engine API wants it: adds to the

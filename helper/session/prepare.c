@@ -17,6 +17,7 @@
 #include "session/cleanup.h"
 #include "session/guardian.h"
 #include "session/keys.h"
+#include "session/known.h"
 #include "session/rights.h"
 #include "session/session.h"
 #include "session/timings.h"
@@ -182,6 +183,39 @@ static int prepare_sidecar_image(struct tp_session *s, struct tp_cancel *c, stru
 			   "--image or TPDOCKER_IMAGE");
 }
 
+static int prepare_user_image(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
+	if (!s->user_image && err->kind != TP_ERR_NOT_FOUND)
+		return -1;
+	/* Pulled now and not beside the agent pod: a swapped workload must not
+	 * be away for as long as a pull takes, or for a pull that fails. */
+	if (tp_launch_pull(&s->ep, s->args, s->user_image != NULL, c, err))
+		return -1;
+	/* A pull may have brought another image. */
+	if (!s->user_image || (s->args->pull && !strcmp(s->args->pull, "always"))) {
+		tp_json_free(s->user_image);
+		s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
+	}
+	return s->user_image ? tp_entrypoint(s->args, s->user_image, &s->entrypoint, err) : -1;
+}
+
+/* Containers of all users of an engine share their names. */
+static int check_sidecar_name(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+{
+	tp_autofree char *name = tp_sidecar_name(s->record.name);
+	TP_AUTO_JSON *there = tp_engine_inspect(s->engine, name, c, err);
+	const char *owner, *since = tp_json_str_at(there, "Created");
+
+	if (!there)
+		return err->kind == TP_ERR_NOT_FOUND ? 0 : -1;
+	owner = tp_json_str(tp_json_get(tp_json_path(there, "Config.Labels"), TP_LABEL_OWNER));
+	tp_err_set(err, TP_ERR_CONFLICT, "the engine has a container %s already, %s%s since %.19sZ",
+		   name, owner ? "of " : "not tpdocker's,", owner ? owner : "",
+		   since ? since : "?");
+	return tp_err_hint(err, "give the session another name");
+}
+
 static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 {
 	struct tp_session *s = arg;
@@ -195,20 +229,11 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	s->engine = tp_engine_open(&s->ep, c, err);
 	if (!s->engine)
 		return -1;
-	s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
-	if (!s->user_image && err->kind != TP_ERR_NOT_FOUND)
+	if (s->record.name && check_sidecar_name(s, c, err))
 		return -1;
-	/* Pulled now and not beside the agent pod: a swapped workload must not
-	 * be away for as long as a pull takes, or for a pull that fails. */
-	if (tp_launch_pull(&s->ep, s->args, s->user_image != NULL, c, err))
+	if (s->args->image && prepare_user_image(s, c, err))
 		return -1;
-	/* A pull may have brought another image. */
-	if (!s->user_image || (s->args->pull && !strcmp(s->args->pull, "always"))) {
-		tp_json_free(s->user_image);
-		s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
-	}
-	if (!s->user_image || tp_entrypoint(s->args, s->user_image, &s->entrypoint, err) ||
-	    prepare_sidecar_image(s, c, err))
+	if (prepare_sidecar_image(s, c, err))
 		return -1;
 	/* Made in vain, to see that it can be: ports, sysctls, networks. */
 	spec.user_image = s->user_image;
@@ -229,6 +254,7 @@ void tp_session_fill_record(struct tp_session *s)
 	const struct tp_session_opts *o = s->opts;
 
 	tp_record_new_id(r->id);
+	r->pid = getpid();
 	r->started = time(NULL);
 	r->by = tp_record_whoami();
 	r->mode = o->swap_deployment ? TP_MODE_SWAP :
@@ -245,6 +271,18 @@ void tp_session_fill_record(struct tp_session *s)
 	r->docker_config = tp_record_absolute(s->ep.config_dir);
 }
 
+static int create_record(struct tp_session *s, struct tp_err *err)
+{
+	tp_autoclose int names = -1;
+
+	if (s->record.name) {
+		names = tp_known_names_lock(err);
+		if (names < 0 || tp_known_name_free(s->record.name, err))
+			return -1;
+	}
+	return tp_record_create(&s->record, err);
+}
+
 int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 {
 	const struct tp_session_opts *o = s->opts;
@@ -254,13 +292,16 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_FAILED, "signalfd: not supported here");
 	tp_session_opts_docker(o, &g);
 	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
-	    tp_docker_endpoint_find(&g, &s->ep, err) || tp_launch_check(&s->ep, s->args, err))
+	    tp_docker_endpoint_find(&g, &s->ep, err) ||
+	    (s->args->image && tp_launch_check(&s->ep, s->args, err)))
 		return -1;
 	tp_session_fill_record(s);
 	if (tp_keys_make(s->record.id, &s->private_key, &s->public_key, err))
 		return -1;
 	tp_timings_mark("options, kubeconfig, key");
 	tp_cleanup_stale(NULL);
+	if (s->record.name && tp_known_name_free(s->record.name, err))
+		return -1;
 	tp_session_task(s, prepare_cluster);
 	tp_session_task(s, prepare_engine);
 	if (tp_session_wait_tasks(s)) {
@@ -268,8 +309,7 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 		return -1;
 	}
 	/* From here on there may be something to undo, if it is only the record. */
-	if (tp_guardian_start(s->record.id, &s->guardian_fd, err) ||
-	    tp_record_create(&s->record, err))
+	if (tp_guardian_start(s->record.id, &s->guardian_fd, err) || create_record(s, err))
 		return -1;
 	s->recorded = true;
 	tp_timings_mark("record and guardian");

@@ -112,6 +112,8 @@ char *tp_record_print(const struct tp_record *r, struct tp_err *err)
 	tp_jw_str(w, "mode", mode_names[r->mode]);
 	tp_jw_int(w, "started", r->started);
 	tp_jw_str(w, "by", r->by);
+	tp_jw_str(w, "name", r->name);
+	tp_jw_int(w, "pid", r->pid);
 	tp_jw_str(w, "kubeconfig", r->kubeconfig);
 	tp_jw_str(w, "kubeconfigEnv", r->kubeconfig_env);
 	tp_jw_str(w, "context", r->context);
@@ -160,6 +162,8 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 			r->mode = (enum tp_session_mode)i;
 	r->started = tp_json_int_at(j, "started", 0);
 	r->by = dup_at(j, "by");
+	r->name = dup_at(j, "name");
+	r->pid = (int)tp_json_int_at(j, "pid", 0);
 	r->kubeconfig = dup_at(j, "kubeconfig");
 	r->kubeconfig_env = dup_at(j, "kubeconfigEnv");
 	r->context = dup_at(j, "context");
@@ -261,7 +265,7 @@ int tp_record_load(const char *id, struct tp_record *r, struct tp_err *err)
 
 void tp_record_remove_files(const char *id)
 {
-	static const char *const suffixes[] = { "json", "log", "json.tmp", "lock" };
+	static const char *const suffixes[] = { "json", "log", "json.tmp", "sock", "lock" };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(suffixes); i++) {
 		tp_autofree char *path = tp_record_path(id, suffixes[i], NULL);
@@ -301,9 +305,10 @@ int tp_record_list(struct tp_strv *ids, struct tp_err *err)
 void tp_record_free(struct tp_record *r)
 {
 	char **strings[] = {
-		&r->by,	       &r->kubeconfig,	  &r->kubeconfig_env, &r->context,
-		&r->namespace, &r->docker_host,	  &r->docker_context, &r->docker_config,
-		&r->pod,       &r->pod_container, &r->authorized_key, &r->link_dir
+		&r->name,	   &r->by,	  &r->kubeconfig,    &r->kubeconfig_env,
+		&r->context,	   &r->namespace, &r->docker_host,   &r->docker_context,
+		&r->docker_config, &r->pod,	  &r->pod_container, &r->authorized_key,
+		&r->link_dir
 	};
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {

@@ -31,6 +31,8 @@ struct tp_record {
 	enum tp_session_mode mode;
 	long long started; /* seconds since 1970 */
 	char *by;	   /* "user@host" */
+	char *name;	   /* a background session's, unique among this user's; NULL: of `run` */
+	int pid; /* the process that has the session (session/known.h tells whether it lives) */
 
 	/* how to reach the cluster again */
 	char *kubeconfig;     /* --kubeconfig, absolute; or NULL */

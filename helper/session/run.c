@@ -9,7 +9,6 @@
  *            ended 10 s later: somebody wants the session to end
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -125,32 +124,6 @@ void tp_session_run_signal(struct tp_session *s, int sig)
 	}
 }
 
-/* -d, or the detach keys: the session lives on in a process of its own. */
-static int go_background(struct tp_session *s, int code, struct tp_err *err)
-{
-	tp_autofree char *path = tp_record_path(s->record.id, "log", NULL);
-	int null, log;
-	pid_t pid;
-
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		return tp_err_errno(err, errno, "fork");
-	if (pid)
-		_exit(code);
-	setsid();
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd <= 2 && null >= 0; fd++)
-		dup2(null, fd);
-	log = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
-	if (log >= 0)
-		tp_log_set_fd(log);
-	if (tp_session_signals_after_fork(s))
-		return tp_err_errno(err, errno, "signalfd");
-	s->background = true; /* in the same folder: KUBECONFIG may be relative */
-	return 0;
-}
-
 static int wait_container_task(void *arg, struct tp_cancel *c, struct tp_err *err)
 {
 	struct tp_session *s = arg;
@@ -243,7 +216,11 @@ int tp_session_run(struct tp_session *s, int *code, struct tp_err *err)
 		if (lives_on(s, *code)) {
 			while (s->tasks_running)
 				tp_loop_run(s->loop);
-			if (go_background(s, *code, err))
+			int parent = tp_session_background(s, err);
+
+			if (parent > 0)
+				_exit(*code);
+			if (parent < 0)
 				return -1;
 			tp_session_task(s, wait_container_task);
 			while (!s->failed && s->tasks_running)

@@ -183,6 +183,7 @@ void tp_session_free(struct tp_session *s)
 	tp_json_free(s->workload);
 	tp_free_secret(s->private_key);
 	free(s->public_key);
+	free(s->link_kind);
 	free(s->pod_json);
 	free(s->progress);
 	pthread_mutex_destroy(&s->progress_lock);

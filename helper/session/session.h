@@ -91,6 +91,9 @@ struct tp_session {
 	struct tp_watch *child_watch;
 	struct tp_timer *stop_timer;
 	int child_status;
+	char *link_kind;      /* as the sidecar found out: "socket" or "exec" */
+	bool link_down;	      /* and is dialled again */
+	unsigned reconnects;  /* how often it was back */
 	bool container_phase; /* the user's container was launched */
 	bool background;
 	bool cluster_undone, engine_undone;
@@ -130,6 +133,9 @@ void tp_session_task(struct tp_session *s, tp_task_fn *fn);
 int tp_session_wait_tasks(struct tp_session *s);
 /* The session cannot go on: keeps the first reason, cancels tasks, stops the loop. */
 void tp_session_fail(struct tp_session *s, const struct tp_err *err);
+/* The session lives on in a process of its own, out of reach of the terminal, which logs to its file: 0 in
+ * there; 1 in the caller's, which has nothing more to do than _exit; -1 ERR. No task may be running. */
+int tp_session_background(struct tp_session *s, struct tp_err *err);
 int tp_session_ask_signals(struct tp_session *s);
 int tp_session_signals_after_fork(struct tp_session *s); /* in the child */
 /* A signal that arrived while the user's container runs. */

@@ -324,7 +324,7 @@ int tp_sidecar_start(struct tp_engine *e, const struct tp_sidecar_spec *s,
 		     void (*on_stderr)(void *arg, const char *p, size_t n), void *arg, char id[65],
 		     struct tp_stream **stream, struct tp_cancel *c, struct tp_err *err)
 {
-	tp_autofree char *name = tp_sidecar_name(s->session), *body = NULL;
+	tp_autofree char *name = tp_sidecar_name(s->name ? s->name : s->session), *body = NULL;
 	bool with_socket = s->link_socket != NULL;
 	int rc;
 

@@ -13,6 +13,7 @@
 
 struct tp_sidecar_spec {
 	const char *session, *by, *image;
+	const char *name;     /* the container is tpdocker-NAME; NULL: the session's id */
 	const char *hostname; /* the pod's, unless the user gave one */
 	const struct tp_run_args *
 		args; /* the flags that belong to the owner of the network namespace; may be NULL */

@@ -191,6 +191,8 @@ static void control_frame(void *arg, const struct tp_frame *f)
 
 	if (!strcmp(f->name, TP_CTL_LINK)) {
 		tp_verbose("the link's kind: %.*s", (int)f->len, f->data);
+		free(s->link_kind);
+		s->link_kind = tp_strndup(f->data, f->len);
 		s->sidecar_prepared = true;
 		tell_agent(s);
 	} else if (!strcmp(f->name, TP_CTL_DIAL)) {
@@ -212,8 +214,11 @@ static void control_frame(void *arg, const struct tp_frame *f)
 	} else if (!strcmp(f->name, TP_CTL_WARN)) {
 		tp_warn("%.*s", (int)f->len, f->data);
 	} else if (!strcmp(f->name, TP_CTL_DOWN)) {
+		s->link_down = true;
 		link_is_down(s, f);
 	} else if (!strcmp(f->name, TP_CTL_UP)) {
+		s->link_down = false;
+		s->reconnects++;
 		tp_info("the link to the cluster is back");
 	} else if (!strcmp(f->name, TP_CTL_FAIL)) {
 		fail_with(s, TP_ERR_FAILED, "the sidecar", f->data, f->len);
@@ -265,6 +270,7 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	struct tp_sidecar_spec spec = { .session = s->record.id,
 					.by = s->record.by,
 					.image = s->opts->image,
+					.name = s->record.name,
 					.hostname = s->hostname,
 					.args = s->args,
 					.link_socket = tp_link_socket(s->link),

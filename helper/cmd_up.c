@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cmd.h"
+#include "session/known.h"
+#include "session/supervise.h"
+#include "session/timings.h"
+
+struct up_opts {
+	struct tp_session_opts session; /* first: its table wants it */
+	char *idle_timeout;
+};
+
+static const struct tp_opt table[] = {
+	{ .name = "idle-timeout",
+	  .type = TP_OPT_STRING,
+	  .arg = "DURATION",
+	  .help = "end the session when no container was joined for so long (90s, 10m, 1h30m)",
+	  .offset = offsetof(struct up_opts, idle_timeout) },
+	TP_OPT_MORE(tp_session_opt_table),
+};
+
+/* The caller's. */
+static char *default_name(const struct tp_session_opts *o)
+{
+	const char *spec = o->swap_deployment ? o->swap_deployment : o->deployment;
+	tp_autofree char *kind = NULL, *container = NULL;
+	char *name = NULL, id[TP_SESSION_ID_MAX];
+	struct tp_err e;
+
+	if (spec && !tp_workload_split(spec, &kind, &name, &container, &e))
+		return name;
+	if (o->new_deployment)
+		return tp_strdup(o->new_deployment);
+	tp_record_new_id(id);
+	return tp_strdup(id);
+}
+
+/* Only what belongs to the network namespace has a place here. */
+static int check_flags(const struct tp_run_args *a, struct tp_err *err)
+{
+	for (size_t i = 0; i < a->docker_args.n; i++) {
+		const char *flag = a->docker_args.v[i];
+
+		if (!strncmp(flag, "--userns=", 9))
+			continue;
+		tp_err_set(err, TP_ERR_USAGE, "%.*s is for a container, and `up` starts none",
+			   (int)strcspn(flag, "="), flag);
+		return tp_err_hint(err,
+				   "Give it to the container that joins: tpdocker run --session "
+				   "NAME, or docker run --network container:tpdocker-NAME");
+	}
+	if (a->publish_all) {
+		tp_err_set(err, TP_ERR_USAGE,
+			   "-P publishes the ports of an image, and a session has none");
+		return tp_err_hint(err, "Name the ports with -p.");
+	}
+	return 0;
+}
+
+/* The name in front of the options, or behind them. */
+static int take_name(int argc, char **argv, int behind, char **name, struct tp_err *err)
+{
+	for (int i = behind; i < argc; i++) {
+		if (*name) {
+			tp_err_set(err, TP_ERR_USAGE, "what is \"%s\" for?", argv[i]);
+			return tp_err_hint(err,
+					   "`up` takes one name, and no image: containers join it "
+					   "with tpdocker run --session %s IMAGE",
+					   *name);
+		}
+		*name = tp_strdup(argv[i]);
+	}
+	return *name ? tp_known_name_check(*name, err) : 0;
+}
+
+static int up_session(struct up_opts *o, struct tp_run_args *args, char *name, long long idle_ms,
+		      struct tp_err *err)
+{
+	struct tp_session s;
+	int rc;
+
+	tp_session_init(&s, &o->session, args);
+	s.record.name = name;
+	rc = tp_session_prepare(&s, err);
+	if (!rc)
+		rc = tp_session_start(&s, err);
+	if (!rc)
+		rc = tp_supervise(&s, idle_ms, err);
+	if (rc > 0) {
+		printf("%s\n", s.record.name);
+		if (o->session.timings)
+			tp_timings_print(stderr);
+		/* All else is the background process's now. */
+		_exit(fflush(stdout) ? TP_EXIT_FAILED : 0);
+	}
+	if (rc && s.signalled && err->kind == TP_ERR_CANCELLED)
+		rc = 128 + s.signalled;
+	if (rc < 0 && s.recorded) {
+		tp_error("%s", err->msg); /* before the cleaning up, which may take a moment */
+		rc = TP_EXIT_FAILED;
+	}
+	tp_session_end(&s);
+	tp_session_free(&s);
+	return rc;
+}
+
+static int run_up(int argc, char **argv, struct tp_err *err)
+{
+	struct up_opts o = { 0 };
+	struct tp_run_args args = { 0 };
+	tp_autofree char *name = NULL;
+	long long idle_ms = 0;
+	int code = -1, first = 1, behind;
+
+	if (argc > 1 && argv[1][0] != '-')
+		name = tp_strdup(argv[first++]);
+	behind = tp_run_flags_parse(&args, table, &o, argc, argv, first, err);
+	if (o.session.help) {
+		tp_cmd_usage(&tp_cmd_up);
+		code = 0;
+	} else if (behind >= 0 && !take_name(argc, argv, behind, &name, err) &&
+		   !tp_session_opts_check(&o.session, err) && !check_flags(&args, err)) {
+		if (o.idle_timeout && tp_duration_parse(o.idle_timeout, &idle_ms)) {
+			tp_err_set(err, TP_ERR_USAGE,
+				   "--idle-timeout %s: write it as 90s, 10m or 1h30m",
+				   o.idle_timeout);
+		} else {
+			if (!name)
+				name = default_name(&o.session);
+			tp_session_opts_apply(&o.session);
+			code = up_session(&o, &args, tp_steal(&name), idle_ms, err);
+		}
+	}
+	free(o.idle_timeout);
+	tp_run_args_free(&args);
+	tp_session_opts_free(&o.session);
+	return code;
+}
+
+static const char *const examples[] = {
+	"up web --swap-deployment web -p 8080:8080",
+	"a session that any container can join: docker run --network container:tpdocker-web ...",
+	"up --idle-timeout 10m --network dev_default",
+	"next to a network here, until nobody was joined for ten minutes",
+	NULL,
+};
+
+const struct tp_cmd tp_cmd_up = {
+	.name = "up",
+	.synopsis = "[NAME] [OPTIONS] [DOCKER'S NETWORK OPTIONS]",
+	.summary = "Start a session in the background, for containers to join.",
+	.examples = examples,
+	.options = table,
+	.notes =
+		"It returns when the session is ready, and prints its name: NAME, else the\n"
+		"workload's, else a generated one. Containers join the network of the container\n"
+		"tpdocker-NAME. Docker's options that belong to a network namespace may be given\n"
+		"(-p, --network, --hostname, --dns*, --add-host, --ip, --mac-address, ...). It ends\n"
+		"by `tpdocker down NAME`, `docker stop tpdocker-NAME` or --idle-timeout.",
+	.run = run_up,
+};
