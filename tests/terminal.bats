@@ -13,18 +13,6 @@ teardown_file() {
 }
 teardown() { check_teardown; }
 
-# terminal STEP... -- ARGS... - the program on a terminal; see lib/terminal.py.
-terminal() {
-    local steps=() command
-    while [[ $1 != -- ]]; do steps+=("$1") && shift; done
-    shift
-    command=$(declare -p TPT_ID TPT_HOME TPT_STATE TPT_RUN TPT_KUBECONFIG TPDOCKER TPT_HOST; declare -f tpd_exec)
-    status=0
-    "$lib/terminal.py" "${steps[@]}" -- bash -c "$command"'; tpd_exec "$@"' - "$@" 3>&- >"$BATS_TEST_TMPDIR/screen" || status=$?
-    screen=$(tr -d '\r' <"$BATS_TEST_TMPDIR/screen")
-    printf '%s\n(status %s)\n' "$screen" "$status"
-}
-
 # The docker CLI tells a terminal's size only a moment after the container has begun.
 sized='until stty size | grep -v "^0 0"; do sleep 0.1; done\r'
 

@@ -364,7 +364,10 @@ int tp_ctl_ask(const char *path, const char *question, struct tp_buf *out, int m
 	if (fd < 0 || address(path, &sa, &folder))
 		return tp_err_errno(err, errno, "the control socket %s", path);
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return tp_err_set(err, TP_ERR_UNREACHABLE,
+		return tp_err_set(err,
+				  errno == ENOENT	? TP_ERR_NOT_FOUND :
+				  errno == ECONNREFUSED ? TP_ERR_UNREACHABLE :
+							  TP_ERR_FAILED,
 				  "the session's process does not listen: %s", strerror(errno));
 	s = tp_stream_from_fd(tp_steal_fd(&fd));
 	if (tp_stream_write_all(s, line, strlen(line), ms, c, err))

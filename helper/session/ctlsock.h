@@ -48,8 +48,8 @@ void tp_ctlsock_ended(struct tp_ctlsock *k, const char *why);
 /* NULL is allowed. The file stays: it goes with the record. */
 void tp_ctlsock_free(struct tp_ctlsock *k);
 
-/* Asks the supervisor behind PATH. Blocks for at most MS milliseconds. 0 and the answer in OUT; -1 ERR: UNREACHABLE if nobody
- * listens there, PROTOCOL if it is not an answer, FAILED with its words if it is a refusal. */
+/* Asks the supervisor behind PATH. Blocks for at most MS milliseconds. 0 and the answer in OUT; -1 ERR: NOT_FOUND if nobody has
+ * listened there yet, UNREACHABLE if nobody does any more, PROTOCOL if it is not an answer, FAILED with its words if it is a refusal. */
 int tp_ctl_ask(const char *path, const char *question, struct tp_buf *out, int ms,
 	       struct tp_cancel *c, struct tp_err *err);
 

@@ -53,6 +53,21 @@ int tp_known_names_lock(struct tp_err *err)
 	return tp_steal_fd(&fd);
 }
 
+/* A zombie whose parent does not care, as PID 1 of some containers, is no process any more. */
+static bool process_lives(int pid)
+{
+	tp_autofree char *path = tp_asprintf("/proc/%d/stat", pid);
+	TP_AUTO_BUF b = TP_BUF_INIT(4096);
+	const char *state;
+
+	if (kill(pid, 0) && errno != EPERM)
+		return false;
+	if (tp_read_file(path, &b))
+		return true;
+	state = strrchr(b.data, ')');
+	return !state || (strncmp(state, ") Z", 3) && strncmp(state, ") X", 3));
+}
+
 /* Whether the process of R has it: by its lock, which its guardian may have taken over. */
 static bool is_alive(const struct tp_record *r)
 {
@@ -61,7 +76,7 @@ static bool is_alive(const struct tp_record *r)
 
 	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
 		return false;
-	return !r->pid || !kill(r->pid, 0) || errno == EPERM;
+	return !r->pid || process_lives(r->pid);
 }
 
 static void ask(struct tp_known *k)
@@ -73,6 +88,8 @@ static void ask(struct tp_known *k)
 
 	if (!path || tp_ctl_ask(path, "status", &b, ASK_MS, NULL, &err)) {
 		tp_verbose("session %s: %s", tp_known_name(k), err.msg);
+		if (err.kind == TP_ERR_UNREACHABLE)
+			k->state = TP_KNOWN_DEAD;
 		return;
 	}
 	k->live = tp_json_parse(b.data ? b.data : "", b.len, &err);

@@ -16,10 +16,10 @@ struct options {
 };
 
 static const struct tp_opt table[] = {
-	{ "flag", TP_OPT_FLAG, NULL, "a flag", offsetof(struct options, flag), NULL },
-	{ "name", TP_OPT_STRING, "NAME", "a name", offsetof(struct options, name), NULL },
-	{ "n", TP_OPT_STRING, "N", "a short name", offsetof(struct options, name), NULL },
-	{ "list", TP_OPT_LIST, "ITEM", "a list", offsetof(struct options, list), NULL },
+	{ "flag", TP_OPT_FLAG, NULL, "a flag", offsetof(struct options, flag), NULL, NULL },
+	{ "name", TP_OPT_STRING, "NAME", "a name", offsetof(struct options, name), NULL, NULL },
+	{ "n", TP_OPT_STRING, "N", "a short name", offsetof(struct options, name), NULL, NULL },
+	{ "list", TP_OPT_LIST, "ITEM", "a list", offsetof(struct options, list), NULL, NULL },
 	TP_OPT_END,
 };
 

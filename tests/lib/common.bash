@@ -221,6 +221,18 @@ session() {
     pid=$!
 }
 
+# terminal STEP... -- ARGS... - the program on a terminal; see lib/terminal.py.
+terminal() {
+    local steps=() command
+    while [[ $1 != -- ]]; do steps+=("$1") && shift; done
+    shift
+    command=$(declare -p TPT_ID TPT_HOME TPT_STATE TPT_RUN TPT_KUBECONFIG TPDOCKER TPT_HOST; declare -f tpd_exec)
+    status=0
+    "$lib/terminal.py" "${steps[@]}" -- bash -c "$command"'; tpd_exec "$@"' - "$@" 3>&- >"$BATS_TEST_TMPDIR/screen" || status=$?
+    screen=$(tr -d '\r' <"$BATS_TEST_TMPDIR/screen")
+    printf '%s\n(status %s)\n' "$screen" "$status"
+}
+
 # A container on the engine's default network that writes down who comes, by TCP
 # and UDP: what a session's container sends to it, and nothing stops, gets there.
 # For setup_file; its address is $stray, its port $stray_port.

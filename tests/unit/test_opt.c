@@ -12,14 +12,24 @@ struct options {
 
 static const struct tp_opt table[] = {
 	{ "quiet", TP_OPT_FLAG, NULL, "say nothing but errors", offsetof(struct options, quiet),
-	  NULL },
-	{ "verbose", TP_OPT_FLAG, NULL, "say more", offsetof(struct options, verbose), NULL },
+	  NULL, NULL },
+	{ "verbose", TP_OPT_FLAG, NULL, "say more", offsetof(struct options, verbose), NULL, NULL },
 	{ "name", TP_OPT_STRING, "NAME[:CONTAINER]",
 	  "the workload that is replaced by this container, or the pod that stands in for it while it runs",
-	  offsetof(struct options, name), "workload" },
+	  offsetof(struct options, name), "workload", NULL },
 	{ "also-proxy", TP_OPT_LIST, "CIDR|HOST|A-VERY-LONG-PLACEHOLDER", "more of it",
-	  offsetof(struct options, also), NULL },
+	  offsetof(struct options, also), NULL, NULL },
 	TP_OPT_END,
+};
+
+/* A command of its own option, and all of those. */
+static const struct tp_opt longer[] = {
+	{ .name = "extra",
+	  .type = TP_OPT_STRING,
+	  .arg = "X",
+	  .help = "one more",
+	  .offset = offsetof(struct options, name) },
+	TP_OPT_MORE(table),
 };
 
 static void options_free(struct options *o)
@@ -46,6 +56,27 @@ static void takes_all_kinds(void **state)
 	assert_string_equal(o.name, "second=2");
 	assert_int_equal(o.also.n, 2);
 	assert_string_equal(o.also.v[1], "-b");
+}
+
+static void goes_on_in_another_table(void **state)
+{
+	ARGS("--extra", "x", "--verbose", "--also-proxy=a");
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(tp_opt_parse(longer, &o, argc, argv, 1, &err), 5);
+	assert_string_equal(o.name, "x");
+	assert_true(o.verbose);
+	assert_int_equal(o.also.n, 1);
+	TP_OPT_FOREACH(row, longer)
+	n++;
+	assert_int_equal(n, 5);
+	TP_OPT_FOREACH(row, NULL)
+	n++;
+	assert_int_equal(n, 5);
+	argv[1] = (char *)"--verbos";
+	assert_int_equal(tp_opt_parse(longer, &o, argc, argv, 1, &err), -1);
+	assert_contains(err.msg, "--verbose");
 }
 
 static void stops_where_it_should(void **state)
@@ -162,9 +193,10 @@ static void prints_in_79_columns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_all_kinds),	 cmocka_unit_test(stops_where_it_should),
-		cmocka_unit_test(refuses_with_a_reason), cmocka_unit_test(leaves_others_alone),
-		cmocka_unit_test(finds_the_nearest),	 cmocka_unit_test(prints_in_79_columns),
+		cmocka_unit_test(takes_all_kinds),	 cmocka_unit_test(goes_on_in_another_table),
+		cmocka_unit_test(stops_where_it_should), cmocka_unit_test(refuses_with_a_reason),
+		cmocka_unit_test(leaves_others_alone),	 cmocka_unit_test(finds_the_nearest),
+		cmocka_unit_test(prints_in_79_columns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

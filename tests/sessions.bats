@@ -1,0 +1,321 @@
+#!/usr/bin/env bats
+# Sessions in the background: up, ps, status, logs, down, and containers that join.
+
+load lib/common
+
+setup_file() {
+    load lib/common
+    user_setup api
+}
+teardown_file() {
+    load lib/common
+    user_teardown
+}
+teardown() {
+    docker ps -aq --filter "label=tpt=$TPT_ID" | xargs -r docker rm -f >/dev/null
+    if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then
+        cat "$TPT_STATE"/tpdocker/sessions/*.log 2>/dev/null || true
+        tpd down --all || true
+    fi
+    check_teardown && eventually 150 settled
+}
+
+# up ARGS... - a session called $name.
+up() {
+    name=$(name_of s)
+    try up "$name" "$@"
+    equal "$status" 0
+    equal "$out" "$name"
+}
+field() { tpd status "$name" --format json | jq -r "$1"; }
+field_is() { equal "$(field "$1")" "$2"; }
+supervisor() { field .pid; }
+# join ARGS... - a container of docker's own, which has joined.
+join() { docker run --label "tpt=$TPT_ID" --network "container:tpdocker-$name" "$@"; }
+replicas() { json deployment api | jq -r .spec.replicas; }
+gone() { fails tpd status "$name" 2>/dev/null; }
+ended_and_undone() {
+    eventually 30 gone
+    as_before
+}
+
+@test "up, a container that joins, ps, status, logs, down" {
+    up --swap-deployment api
+    matches "$err" 'swapped out'
+    equal "$(replicas)" 0
+    # the cluster's names and services, for a container that knows nothing of tpdocker
+    matches "$(join --rm "$client" curl -sSm 10 http://kubernetes.default.svc:443/ 2>&1)" 'HTTP|400|Client sent'
+    join -d --name "$(name_of joined)" "$client" sleep infinity >/dev/null
+    equal "$(field .state)" ready
+    equal "$(field .workload)" deployment/api
+    equal "$(field .mode)" swap
+    equal "$(field .namespace)" "$NS"
+    equal "$(field .container)" "tpdocker-$name"
+    equal "$(field .by)" "$TPT_OWNER"
+    equal "$(field .reconnects)" 0
+    equal "$(field '.joined | join(" ")')" "$(name_of joined)"
+    matches "$(field .link)" '^(socket|exec)$'
+    matches "$(field .since)" '^20[0-9-]+T[0-9:]+Z$'
+    (($(field .bytesToCluster) > 1000 && $(field .bytesFromCluster) > 1000))
+    try status "$name"
+    matches "$out" '^state +ready' '^workload +deployment/api \(swapped out\)' "^joined +$(name_of joined)" 'bytes +[1-9][0-9]+ to'
+    try ps
+    matches "$out" '^NAME +STATE +SINCE' "^$name +ready +[0-9].* ago +deployment/api +$NS"
+    try ps --format json
+    equal "$(jq -r '.[].name' <<<"$out")" "$name"
+    try logs "$name"
+    matches "$out" "session $name is ready: deployment/api"
+    equal "$(stat -c %a "$TPT_STATE"/tpdocker/sessions/*.log)" 600
+    equal "$(stat -c %a "$TPT_STATE"/tpdocker/sessions/*.sock)" 600
+    # no terminal, no descriptor of the caller's
+    pid=$(supervisor)
+    equal "$(ps -o tty= -p "$pid" | tr -d ' ')" '?'
+    equal "$(ps -o sid= -p "$pid" | tr -d ' ')" "$pid"
+    equal "$(readlink "/proc/$pid/fd/1")" /dev/null
+    try down "$name"
+    equal "$status" 0
+    equal "$out" "$name"
+    matches "$err" "$(name_of joined) is joined to session $name"
+    try status "$name"
+    equal "$status" 125
+    matches "$err" "there is no session $name"
+    as_before
+}
+
+@test "the workload's name is the default, one without workload gets one" {
+    try up --swap-deployment api
+    equal "$status" 0
+    equal "$out" api
+    try up
+    equal "$status" 0
+    matches "$out" '^[a-z0-9]{10}$'
+    running "tpdocker-$out"
+    # two at once; then none
+    equal "$(tpd ps --format json | jq length)" 2
+    try down --all
+    equal "$status" 0
+    equal "$(wc -l <<<"$out")" 2
+    equal "$(tpd ps --format json | jq length)" 0
+}
+
+@test "a name that is in use is refused, with who and since when" {
+    up
+    try up "$name"
+    equal "$status" 125
+    matches "$err" "a session $name already, of $TPT_OWNER since 20" "tpdocker down $name"
+    equal "$(our_containers | wc -l)" 1
+    tpd down "$name"
+    # and one that a container has already
+    docker run -d --label "tpt=$TPT_ID" --name "tpdocker-$name" "$client" sleep infinity >/dev/null
+    try up "$name"
+    equal "$status" 125
+    matches "$err" "a container tpdocker-$name already"
+    equal "$(our_pods)" ''
+}
+
+@test "two of the same name at the same moment: one of them comes up" {
+    name=$(name_of s)
+    session up "$name"
+    one=$pid
+    session up "$name"
+    wait "$one" && a=0 || a=$?
+    wait "$pid" && b=0 || b=$?
+    equal "$((a + b))" 125
+    equal "$(our_containers | wc -l)" 1
+    tpd down "$name"
+}
+
+@test "what has no place in a session is refused" {
+    for args in '-v /tmp:/tmp' '-e A=b' '--rm' '-d'; do
+        # shellcheck disable=SC2086 # words
+        try up x $args
+        equal "$status" 125
+        matches "$err" 'is for a container, and .up. starts none'
+    done
+    try up x -P
+    matches "$err" 'Name the ports with -p'
+    try up x image
+    matches "$err" 'what is "image" for'
+    try up '../x'
+    matches "$err" 'cannot be a session.s name'
+    try up x --idle-timeout 10
+    matches "$err" 'write it as 90s'
+    try down
+    equal "$status" 125
+    try down nobody
+    matches "$err" 'there is no session nobody'
+    try logs nobody
+    equal "$status" 125
+    try ps --format yaml
+    matches "$err" 'table or json'
+    equal "$(tpd ps --format json)" '[]'
+}
+
+@test "a published port, a network of docker's, a host of one's own" {
+    port=$(free_port)
+    docker network create "$(name_of net)" >/dev/null
+    docker run -d --label "tpt=$TPT_ID" --network "$(name_of net)" --network-alias db --name "$(name_of db)" "$client" \
+        socat TCP-LISTEN:5000,fork,reuseaddr EXEC:'echo local' >/dev/null
+    up -p "127.0.0.1:$port:8000" --network "$(name_of net)" --add-host other:192.0.2.7 --hostname mine
+    join -d "$client" socat TCP-LISTEN:8000,fork,reuseaddr EXEC:'echo published' >/dev/null
+    eventually 10 matches_nc "$port"
+    equal "$(join --rm "$client" socat -u TCP:db:5000 -)" local
+    matches "$(join --rm "$client" getent hosts other)" '^192.0.2.7'
+    equal "$(join --rm "$client" hostname)" mine
+    matches "$(join --rm "$client" dig +short +search api)" '^10\.'
+    tpd down "$name"
+    docker ps -aq --filter "label=tpt=$TPT_ID" | xargs -r docker rm -f >/dev/null
+    docker network rm "$(name_of net)" >/dev/null
+}
+matches_nc() { equal "$(socat -u "TCP:127.0.0.1:$1" -)" published; }
+
+@test "docker stop of the sidecar ends it" {
+    up --swap-deployment api
+    docker stop "tpdocker-$name" >/dev/null
+    ended_and_undone
+}
+
+@test "docker kill of the sidecar ends it" {
+    up --swap-deployment api
+    docker kill "tpdocker-$name" >/dev/null
+    ended_and_undone
+}
+
+@test "SIGTERM of the supervisor ends it" {
+    up --swap-deployment api
+    kill -TERM "$(supervisor)"
+    ended_and_undone
+}
+
+@test "SIGKILL of the supervisor: ps says it, the guardian undoes it" {
+    up --swap-deployment api
+    pid=$(supervisor)
+    kill -KILL "$pid"
+    try ps
+    # unless its guardian was quicker
+    if [[ -n $(grep "$name" <<<"$out") ]]; then
+        matches "$out" "^$name +dead"
+        matches "$err" 'tpdocker cleanup'
+    fi
+    ended_and_undone
+}
+
+@test "SIGKILL of supervisor and guardian: ps and status say it, down undoes it" {
+    up --swap-deployment api
+    mapfile -t all < <(ours)
+    kill -KILL "${all[@]}"
+    try ps
+    matches "$out" "^$name +dead"
+    matches "$err" 'died; .tpdocker cleanup'
+    try status "$name"
+    equal "$status" 0
+    matches "$out" '^state +dead'
+    try down "$name"
+    equal "$status" 0
+    equal "$out" "$name"
+    as_before
+}
+
+@test "SIGKILL of supervisor and guardian: cleanup finds it" {
+    up --swap-deployment api
+    mapfile -t all < <(ours)
+    kill -KILL "${all[@]}"
+    try cleanup
+    equal "$status" 0
+    matches "$err" 'which died'
+    as_before
+}
+
+@test "the agent's pod deleted ends it" {
+    up
+    k delete pod "$(agent_pod)" --wait=false >/dev/null
+    eventually 30 gone
+}
+
+@test "it survives the terminal that it was started from" {
+    name=$(name_of s)
+    terminal "expect:$name\r" hangup: -- up --swap-deployment api "$name"
+    equal "$status" 0
+    field_is .state ready
+    join --rm "$client" true
+    equal "$(replicas)" 0
+    tpd down "$name"
+    as_before
+}
+
+@test "the terminal closed while it starts: undone" {
+    name=$(name_of s)
+    terminal 'expect:swapped out' hangup: -- up --swap-deployment api "$name"
+    equal "$status" 129
+    ended_and_undone
+}
+
+@test "Ctrl-C while it starts: undone" {
+    name=$(name_of s)
+    session up --swap-deployment api "$name"
+    eventually 30 grep -q 'swapped out' "$pid_err"
+    kill -INT "$pid"
+    wait_end
+    equal "$status" 130
+    as_before
+}
+
+@test "down of one that starts" {
+    name=$(name_of s)
+    session up --swap-deployment api "$name"
+    eventually 30 grep -q 'swapped out' "$pid_err"
+    try down "$name"
+    equal "$status" 0
+    wait_end
+    equal "$status" 143
+    as_before
+}
+
+@test "--idle-timeout: not while somebody is joined, but then" {
+    up --swap-deployment api --idle-timeout 3s
+    join -d --name "$(name_of joined)" "$client" sleep infinity >/dev/null
+    session logs -f "$name"
+    pause 5 # of all that may not happen for as long
+    field_is .state ready
+    equal "$(field .idleTimeout)" 3
+    docker rm -f "$(name_of joined)" >/dev/null
+    ended_and_undone
+    wait_end
+    equal "$status" 0
+    matches "$(cat "$pid_out")" 'nobody was joined for 3 s'
+}
+
+@test "logs -f tells until the end" {
+    up
+    session logs -f "$name"
+    eventually 10 grep -q 'is ready' "$pid_out"
+    tpd down "$name"
+    wait_end
+    equal "$status" 0
+    matches "$(cat "$pid_out")" 'the session ends: .tpdocker down. was called'
+}
+
+@test "garbage on the control socket does no harm" {
+    up
+    sock=$(echo "$TPT_STATE"/tpdocker/sessions/*.sock)
+    for _ in 1 2 3 4 5; do head -c 5000 /dev/urandom | timeout 5 python3 "$lib/unixcat.py" "$sock" || true; done
+    printf 'status' | timeout 5 python3 "$lib/unixcat.py" "$sock" || true
+    field_is .state ready
+    tpd down "$name"
+}
+
+@test "a session of run: ps shows it, down does not touch it" {
+    background --swap-deployment api "$client" sleep infinity
+    try ps
+    matches "$out" 'running +[0-9].* ago +deployment/api'
+    id=$(tpd ps --format json | jq -r '.[].id')
+    try status "$id"
+    matches "$out" '^state +running'
+    try down "$id"
+    equal "$status" 125
+    matches "$err" 'ends when its container does'
+    try down --all
+    equal "$status" 0
+    running "$box"
+    docker stop -t 0 "$box" >/dev/null
+}
