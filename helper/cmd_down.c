@@ -68,8 +68,8 @@ static void warn_joined(const struct tp_known *k)
 	if (engine && !tp_known_joined(engine, tp_json_str_at(k->live, "sidecar"), container,
 				       &names, NULL, &e))
 		for (size_t i = 0; i < names.n; i++)
-			tp_warn("%s is joined to session %s, and has no network without it",
-				names.v[i], tp_known_name(k));
+			tp_warn("%s is still joined to session %s, which ends now", names.v[i],
+				tp_known_name(k));
 	tp_engine_free(engine);
 	tp_docker_endpoint_free(&ep);
 }

@@ -4,8 +4,23 @@
 
 #include "base/log.h"
 #include "cmd.h"
+#include "session/join.h"
 #include "session/session.h"
 #include "session/timings.h"
+
+struct run_opts {
+	struct tp_session_opts session; /* first: its table wants it */
+	char *join;
+};
+
+static const struct tp_opt table[] = {
+	{ .name = "session",
+	  .type = TP_OPT_STRING,
+	  .arg = "NAME",
+	  .help = "join this session, which `tpdocker up` started, instead of starting one",
+	  .offset = offsetof(struct run_opts, join) },
+	TP_OPT_MORE(tp_session_opt_table),
+};
 
 /* 128+n for a signal that ended us before the container had an exit code. */
 static int exit_code(int rc, int code, int signalled, const struct tp_err *err)
@@ -15,14 +30,16 @@ static int exit_code(int rc, int code, int signalled, const struct tp_err *err)
 	return signalled && err->kind == TP_ERR_CANCELLED ? 128 + signalled : -1;
 }
 
-static int run_session(struct tp_session_opts *o, struct tp_run_args *args, struct tp_err *err)
+/* JOIN: a session that is there; or NULL. */
+static int run_session(struct tp_session_opts *o, struct tp_run_args *args, const char *join,
+		       struct tp_err *err)
 {
 	struct tp_session s;
 	int code = TP_EXIT_FAILED, rc;
 
 	tp_session_init(&s, o, args);
-	rc = tp_session_prepare(&s, err);
-	if (!rc)
+	rc = join ? tp_join(&s, join, err) : tp_session_prepare(&s, err);
+	if (!rc && !join)
 		rc = tp_session_start(&s, err);
 	if (!rc)
 		rc = tp_session_run(&s, &code, err);
@@ -41,24 +58,21 @@ static int run_session(struct tp_session_opts *o, struct tp_run_args *args, stru
 
 static int run_run(int argc, char **argv, struct tp_err *err)
 {
-	struct tp_session_opts o = { 0 };
+	struct run_opts o = { 0 };
 	struct tp_run_args args = { 0 };
-	int code = -1;
+	int code = -1, rc = tp_run_args_parse(&args, table, &o, argc, argv, 1, err);
 
-	if (tp_run_args_parse(&args, tp_session_opt_table, &o, argc, argv, 1, err)) {
-		if (o.help) {
-			tp_cmd_usage(&tp_cmd_run);
-			code = 0;
-		}
-	} else if (o.help) {
+	if (o.session.help) {
 		tp_cmd_usage(&tp_cmd_run);
 		code = 0;
-	} else if (!tp_session_opts_check(&o, err)) {
-		tp_session_opts_apply(&o);
-		code = run_session(&o, &args, err);
+	} else if (!rc && !tp_session_opts_check(&o.session, err) &&
+		   (!o.join || !tp_join_check(&o.session, &args, o.join, err))) {
+		tp_session_opts_apply(&o.session);
+		code = run_session(&o.session, &args, o.join, err);
 	}
+	free(o.join);
 	tp_run_args_free(&args);
-	tp_session_opts_free(&o);
+	tp_session_opts_free(&o.session);
 	return code;
 }
 
@@ -69,6 +83,8 @@ static const char *const examples[] = {
 	"my build of web instead of the cluster's, until it ends; its port on localhost too",
 	"run --swap-deployment statefulset/db:postgres --context staging --namespace shop my/db",
 	"one container of a StatefulSet, in another cluster and namespace",
+	"run --session web -it debian bash",
+	"in the session web that `tpdocker up web` started, beside what else is in it",
 	NULL,
 };
 
@@ -77,7 +93,7 @@ const struct tp_cmd tp_cmd_run = {
 	.synopsis = "[OPTIONS] [DOCKER RUN OPTIONS] IMAGE [COMMAND [ARG...]]",
 	.summary = "Run a container on this machine as if it ran in the cluster.",
 	.examples = examples,
-	.options = tp_session_opt_table,
+	.options = table,
 	.notes =
 		"Every option of `docker run` may be given too, in any order, before the image:\n"
 		"-it, -d, -e, -v, -p, --name and so on mean what they mean there. Those that belong\n"

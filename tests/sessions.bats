@@ -75,7 +75,7 @@ ended_and_undone() {
     try down "$name"
     equal "$status" 0
     equal "$out" "$name"
-    matches "$err" "$(name_of joined) is joined to session $name"
+    matches "$err" "$(name_of joined) is still joined to session $name"
     try status "$name"
     equal "$status" 125
     matches "$err" "there is no session $name"
@@ -293,6 +293,78 @@ matches_nc() { equal "$(socat -u "TCP:127.0.0.1:$1" -)" published; }
     wait_end
     equal "$status" 0
     matches "$(cat "$pid_out")" 'the session ends: .tpdocker down. was called'
+}
+
+@test "run --session: network, environment, exit code; the session stays" {
+    up --swap-deployment api
+    try run --session "$name" "$client" sh -c 'curl -sSm 10 http://kubernetes.default.svc:443/; env; exit 7'
+    equal "$status" 7
+    matches "$out" '^KUBERNETES_SERVICE_HOST=10' "^TELEPRESENCE_POD=$(agent_pod)" '^TELEPRESENCE_CONTAINER=' 'HTTP'
+    # all of the pod's, and its own
+    try run --session "$name" -e MINE=1 --entrypoint env "$client"
+    equal "$status" 0
+    matches "$out" '^MINE=1' '^API_PORT='
+    equal "$(our_pods | wc -l)" 1
+    field_is .state ready
+    field_is '.joined | length' 0
+    echo hello | tpd run -i --session "$name" "$client" cat >"$BATS_TEST_TMPDIR/out"
+    equal "$(cat "$BATS_TEST_TMPDIR/out")" hello
+    tpd down "$name"
+    as_before
+}
+
+@test "run --session: several at once; down ends them" {
+    up
+    session run --session "$name" --name "$(name_of one)" "$client" sleep infinity
+    until_running "$(name_of one)"
+    tpd run -d --session "$name" --name "$(name_of two)" "$client" socat TCP-LISTEN:9000,fork EXEC:'echo two'
+    docker exec "$(name_of one)" sh -c 'until socat -u TCP:localhost:9000 -; do sleep 0.2; done' | grep two
+    equal "$(field '.joined | sort | join(" ")')" "$(name_of one) $(name_of two)"
+    try down "$name"
+    equal "$status" 0
+    matches "$err" "$(name_of two) is still joined"
+    wait_end
+    equal "$status" 137
+    matches "$(cat "$pid_err")" "the session $name ends, and"
+}
+
+@test "run --session: a killed one leaves no container, a detached one stays" {
+    up
+    tpd run -d --session "$name" --name "$(name_of two)" "$client" sleep infinity
+    session run --session "$name" --name "$(name_of one)" "$client" sleep infinity
+    until_running "$(name_of one)"
+    kill -KILL "$pid"
+    eventually 10 gone_container "$(name_of one)"
+    running "$(name_of two)"
+    field_is .state ready
+    # its end is its own
+    docker stop -t 0 "$(name_of two)" >/dev/null
+    # one that is told to end
+    session run --session "$name" --name "$(name_of one)" "$client" sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'
+    until_running "$(name_of one)"
+    kill -TERM "$pid"
+    wait_end
+    equal "$status" 7
+    field_is .state ready
+    tpd down "$name"
+}
+gone_container() { fails docker container inspect "$1" 2>/dev/null; }
+
+@test "run --session: what is refused" {
+    try run --session nobody "$client" true
+    equal "$status" 125
+    matches "$err" 'there is no session nobody'
+    for args in '-p 80:80' '--network x' '--swap-deployment web' '--namespace x' '--also-proxy 10.0.0.0/8' '--hostname x' '-P'; do
+        # shellcheck disable=SC2086 # words
+        try run --session x $args "$client" true
+        equal "$status" 125
+        matches "$err" 'belongs to the session, and x is one already' 'tpdocker up'
+    done
+    background "$client" sleep infinity
+    try run --session "$(tpd ps --format json | jq -r '.[].id')" "$client" true
+    equal "$status" 125
+    matches "$err" 'cannot be joined: it is running'
+    docker stop -t 0 "$box" >/dev/null
 }
 
 @test "garbage on the control socket does no harm" {

@@ -90,15 +90,14 @@ static int remove_volume(struct tp_engine *e, const char *session, bool kept, st
 	return -1;
 }
 
-int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
-		      struct tp_err *err)
+int tp_cleanup_containers(struct tp_engine *e, const char *label, bool *kept, struct tp_cancel *c,
+			  struct tp_err *err)
 {
-	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_SESSION, session);
 	TP_AUTO_JSON *list = tp_engine_list(e, label, c, err);
 	struct tp_err e1 = { 0 };
-	bool kept = false;
 	int rc = 0;
 
+	*kept = false;
 	if (!list)
 		return -1;
 	for (size_t i = 0; i < tp_json_len(list); i++) {
@@ -109,13 +108,22 @@ int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel
 
 		if (!id)
 			continue;
-		kept = kept || keep;
+		*kept = *kept || keep;
 		if (keep ? tp_engine_kill(e, id, "KILL", c, &e1) : tp_engine_remove(e, id, c, &e1))
 			keep_error(err, &rc, &e1);
 	}
-	if (!rc && remove_volume(e, session, kept, c, &e1))
-		keep_error(err, &rc, &e1);
 	return rc;
+}
+
+int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
+		      struct tp_err *err)
+{
+	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_SESSION, session);
+	bool kept;
+
+	if (tp_cleanup_containers(e, label, &kept, c, err))
+		return -1;
+	return remove_volume(e, session, kept, c, err);
 }
 
 void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c)

@@ -14,6 +14,10 @@
 int tp_cleanup_cluster(struct tp_kube *k, const struct tp_record *r, struct tp_cancel *c,
 		       struct tp_err *err);
 
+/* Containers with LABEL ("key=value"): removed, or stopped if the user wanted to KEEP them. */
+int tp_cleanup_containers(struct tp_engine *e, const char *label, bool *kept, struct tp_cancel *c,
+			  struct tp_err *err);
+
 /* The engine's side: the session's containers removed (stopped, if the user wanted to keep them), then its volume
  * (unless a container that is kept has it). */
 int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,

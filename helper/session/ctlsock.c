@@ -17,14 +17,16 @@
 #define QUESTION_MAX 32	   /* bytes, newline included */
 #define QUESTION_MS  5000  /* to ask it in */
 #define ANSWER_MS    10000 /* to read the answer in */
-#define CONNS_MAX    32
+#define DETACHED     'd'
+#define CONNS_MAX    128
 
 /*
  * One connection:
  *
  *   ASKING --status, environ--> ANSWERING --> closed
  *      |                            ^
- *      '--down--> WAITING ----------'
+ *      |--down--> WAITING ----------|
+ *      '--join--> JOINED -----------' (or left)
  */
 struct conn {
 	struct tp_ctlsock *sock;
@@ -32,7 +34,8 @@ struct conn {
 	int fd;
 	struct tp_watch *watch;
 	struct tp_timer *timer;
-	enum { ASKING, WAITING, ANSWERING } state;
+	enum { ASKING, WAITING, JOINED, ANSWERING } state;
+	char run[TP_CTL_RUN_MAX]; /* JOINED */
 	char question[QUESTION_MAX];
 	size_t have;
 	struct tp_buf out;
@@ -54,12 +57,23 @@ static const struct {
 		  { "environ", TP_ASK_ENVIRON },
 		  { "down", TP_ASK_DOWN } };
 
-enum tp_ctl_question tp_ctl_question(const char *line, size_t n)
+enum tp_ctl_question tp_ctl_question(const char *line, size_t n, char run[TP_CTL_RUN_MAX])
 {
+	static const char join[] = "join ";
+	size_t head = strlen(join);
+
+	run[0] = '\0';
 	for (size_t i = 0; i < TP_ARRAY_SIZE(questions); i++)
 		if (strlen(questions[i].word) == n && !memcmp(questions[i].word, line, n))
 			return questions[i].q;
-	return TP_ASK_NONE;
+	if (n <= head || n - head >= TP_CTL_RUN_MAX || memcmp(line, join, head))
+		return TP_ASK_NONE;
+	for (size_t i = head; i < n; i++)
+		if (!((line[i] >= 'a' && line[i] <= 'z') || (line[i] >= '0' && line[i] <= '9')))
+			return TP_ASK_NONE;
+	memcpy(run, line + head, n - head);
+	run[n - head] = '\0';
+	return TP_ASK_JOIN;
 }
 
 /* An address holds 107 bytes; what is longer is reached through its folder's descriptor, which is
@@ -155,7 +169,7 @@ static void conn_asked(struct conn *c)
 	TP_AUTO_BUF text = TP_BUF_INIT(TP_CTL_ANSWER_MAX);
 	struct tp_ctl_events *ev = &c->sock->ev;
 
-	switch (tp_ctl_question(c->question, c->have)) {
+	switch (tp_ctl_question(c->question, c->have, c->run)) {
 	case TP_ASK_STATUS:
 		ev->status(ev->arg, &text);
 		conn_answer(c, true, &text);
@@ -170,10 +184,28 @@ static void conn_asked(struct conn *c)
 		c->timer = NULL;
 		ev->down(ev->arg);
 		return;
+	case TP_ASK_JOIN:
+		c->state = JOINED;
+		tp_timer_del(c->timer);
+		c->timer = NULL;
+		return;
 	case TP_ASK_NONE:
 		break;
 	}
 	conn_free(c);
+}
+
+/* Who joined has left, or says something. */
+static void conn_left(struct conn *c, const char *said, ssize_t n)
+{
+	struct tp_ctl_events *ev = &c->sock->ev;
+	bool detached = n == 1 && *said == DETACHED;
+	char run[TP_CTL_RUN_MAX];
+
+	memcpy(run, c->run, sizeof(run));
+	conn_free(c);
+	if (!detached)
+		ev->left(ev->arg, run);
 }
 
 static void conn_ready(void *arg, int events)
@@ -191,6 +223,10 @@ static void conn_ready(void *arg, int events)
 	n = recv(c->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (c->state == JOINED) {
+		conn_left(c, chunk, n);
+		return;
+	}
 	/* Who waits has nothing more to say; who said nothing whole has left. */
 	if (n <= 0 || c->state == WAITING || c->have + (size_t)n > sizeof(c->question)) {
 		conn_free(c);
@@ -283,12 +319,25 @@ static void stop_listening(struct tp_ctlsock *k)
 	tp_close_p(&k->fd);
 }
 
+void tp_ctlsock_ending(struct tp_ctlsock *k)
+{
+	struct tp_buf none = TP_BUF_INIT(0);
+	struct conn *c, *next;
+
+	for (c = k->conns; c; c = next) {
+		next = c->next;
+		if (c->state == JOINED)
+			conn_answer(c, true, &none);
+	}
+}
+
 void tp_ctlsock_ended(struct tp_ctlsock *k, const char *why)
 {
 	TP_AUTO_BUF text = TP_BUF_INIT(TP_ERR_MAX);
 	struct conn *c, *next;
 
 	stop_listening(k);
+	tp_ctlsock_ending(k);
 	if (why)
 		tp_buf_puts(&text, why);
 	for (c = k->conns; c; c = next) {
@@ -347,19 +396,11 @@ static int no_answer(struct tp_err *err)
 	return tp_err_set(err, TP_ERR_PROTOCOL, "the session's process gave no answer");
 }
 
-int tp_ctl_ask(const char *path, const char *question, struct tp_buf *out, int ms,
-	       struct tp_cancel *c, struct tp_err *err)
+static int connect_to(const char *path, struct tp_err *err)
 {
-	TP_AUTO_BUF in = TP_BUF_INIT(TP_CTL_ANSWER_MAX + (64u << 10));
-	long long until = tp_now_ms() + ms;
 	struct sockaddr_un sa;
 	tp_autoclose int folder = -1;
 	tp_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	tp_autofree char *line = tp_asprintf("%s\n", question);
-	struct tp_stream *s;
-	size_t len = 0, head = 0;
-	bool ok = false;
-	int rc = 0;
 
 	if (fd < 0 || address(path, &sa, &folder))
 		return tp_err_errno(err, errno, "the control socket %s", path);
@@ -369,6 +410,43 @@ int tp_ctl_ask(const char *path, const char *question, struct tp_buf *out, int m
 				  errno == ECONNREFUSED ? TP_ERR_UNREACHABLE :
 							  TP_ERR_FAILED,
 				  "the session's process does not listen: %s", strerror(errno));
+	return tp_steal_fd(&fd);
+}
+
+int tp_ctl_join(const char *path, const char *run, struct tp_err *err)
+{
+	tp_autofree char *line = tp_asprintf("join %s\n", run);
+	tp_autoclose int fd = connect_to(path, err);
+
+	if (fd < 0)
+		return -1;
+	/* A fresh socket takes a line. */
+	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
+		return tp_err_errno(err, errno, "the control socket %s", path);
+	return tp_steal_fd(&fd);
+}
+
+void tp_ctl_detach(int fd)
+{
+	static const char said = DETACHED;
+
+	(void)!send(fd, &said, 1, MSG_NOSIGNAL);
+}
+
+int tp_ctl_ask(const char *path, const char *question, struct tp_buf *out, int ms,
+	       struct tp_cancel *c, struct tp_err *err)
+{
+	TP_AUTO_BUF in = TP_BUF_INIT(TP_CTL_ANSWER_MAX + (64u << 10));
+	long long until = tp_now_ms() + ms;
+	tp_autoclose int fd = connect_to(path, err);
+	tp_autofree char *line = tp_asprintf("%s\n", question);
+	struct tp_stream *s;
+	size_t len = 0, head = 0;
+	bool ok = false;
+	int rc = 0;
+
+	if (fd < 0)
+		return -1;
 	s = tp_stream_from_fd(tp_steal_fd(&fd));
 	if (tp_stream_write_all(s, line, strlen(line), ms, c, err))
 		rc = -1;

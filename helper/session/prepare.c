@@ -183,7 +183,7 @@ static int prepare_sidecar_image(struct tp_session *s, struct tp_cancel *c, stru
 			   "--image or TPDOCKER_IMAGE");
 }
 
-static int prepare_user_image(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
+int tp_session_user_image(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 {
 	s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
 	if (!s->user_image && err->kind != TP_ERR_NOT_FOUND)
@@ -231,7 +231,7 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 		return -1;
 	if (s->record.name && check_sidecar_name(s, c, err))
 		return -1;
-	if (s->args->image && prepare_user_image(s, c, err))
+	if (s->args->image && tp_session_user_image(s, c, err))
 		return -1;
 	if (prepare_sidecar_image(s, c, err))
 		return -1;

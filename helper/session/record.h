@@ -21,6 +21,7 @@ enum tp_session_mode { TP_MODE_NEW, TP_MODE_SWAP, TP_MODE_EXISTING };
 /* Labels of our containers and pods. */
 #define TP_LABEL_SESSION     "dev.tpdocker.session" /* containers: the session's id */
 #define TP_LABEL_ROLE	     "dev.tpdocker.role"    /* "sidecar" or "user" */
+#define TP_LABEL_RUN	     "dev.tpdocker.run"	    /* user's containers: one `tpdocker run` */
 #define TP_LABEL_KEEP	     "dev.tpdocker.keep"    /* the user wants the stopped container kept */
 #define TP_LABEL_OWNER	     "dev.tpdocker.owner"   /* "user@host" */
 #define TP_POD_LABEL_SESSION "tpdocker.dev/session"

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/trim.h"
+#include "session/ctlsock.h"
 #include "session/session.h"
 #include "session/timings.h"
 
@@ -39,7 +40,7 @@ static void child_ended(void *arg, int events)
 /* The user's container, by its label: its ID (the caller's) and whether it runs. */
 static char *find_container(struct tp_session *s, bool *running, struct tp_cancel *c)
 {
-	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_SESSION, s->record.id);
+	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_RUN, s->run_id);
 	struct tp_err e = { 0 };
 	TP_AUTO_JSON *list = tp_engine_list(s->engine, label, c, &e);
 
@@ -157,8 +158,10 @@ static int launch(struct tp_session *s, struct tp_err *err)
 	tp_autofree char *session = tp_asprintf("%s=%s", TP_LABEL_SESSION, s->record.id);
 	tp_autofree char *owner = tp_asprintf("%s=%s", TP_LABEL_OWNER, s->record.by);
 	bool keep = s->args->rm == 0 || (s->args->rm < 0 && s->args->restart);
-	const char *labels[] = { session, owner, TP_LABEL_ROLE "=user",
-				 keep ? TP_LABEL_KEEP "=yes" : NULL, NULL };
+	tp_autofree char *run = tp_asprintf("%s=%s", TP_LABEL_RUN, s->run_id);
+	const char *labels[] = {
+		session, owner, run, TP_LABEL_ROLE "=user", keep ? TP_LABEL_KEEP "=yes" : NULL, NULL
+	};
 	tp_autofree char *volume = tp_sidecar_name(s->record.id);
 	tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
 	struct tp_launch_gate gate = { .volume = volume,
@@ -216,7 +219,14 @@ int tp_session_run(struct tp_session *s, int *code, struct tp_err *err)
 		if (lives_on(s, *code)) {
 			while (s->tasks_running)
 				tp_loop_run(s->loop);
-			int parent = tp_session_background(s, err);
+			int parent;
+
+			/* The session goes on anyway. */
+			if (s->joined_fd >= 0) {
+				tp_ctl_detach(s->joined_fd);
+				return 0;
+			}
+			parent = tp_session_background(s, err);
 
 			if (parent > 0)
 				_exit(*code);

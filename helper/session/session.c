@@ -23,6 +23,8 @@ void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 	s->record = TP_RECORD_INIT;
 	s->guardian_fd = -1;
 	s->signal_fd = -1;
+	s->joined_fd = -1;
+	tp_record_new_id(s->run_id);
 	s->child = TP_CHILD_INIT;
 	s->sidecar_log = TP_BUF_INIT(SIDECAR_LOG_MAX);
 	s->loop = tp_loop_new();
@@ -166,6 +168,7 @@ static void signal_arrived(struct tp_session *s, int sig)
 void tp_session_free(struct tp_session *s)
 {
 	tp_timer_del(s->progress_timer);
+	tp_watch_del(s->joined_watch);
 	tp_watch_del(s->signal_watch);
 	if (s->signal_fd >= 0) {
 		close(s->signal_fd);
@@ -197,5 +200,6 @@ void tp_session_free(struct tp_session *s)
 	tp_strv_free(&s->entrypoint);
 	tp_record_free(&s->record);
 	tp_close_p(&s->guardian_fd);
+	tp_close_p(&s->joined_fd);
 	tp_loop_free(s->loop);
 }

@@ -96,6 +96,9 @@ struct tp_session {
 	unsigned reconnects;  /* how often it was back */
 	bool container_phase; /* the user's container was launched */
 	bool background;
+	char run_id[TP_SESSION_ID_MAX]; /* TP_LABEL_RUN of the user's container */
+	struct tp_watch *joined_watch;
+	int joined_fd; /* our part in a background session (join.h); -1: the session is ours */
 	bool cluster_undone, engine_undone;
 	bool ending; /* tp_session_end is under way */
 
@@ -118,6 +121,8 @@ void tp_session_free(struct tp_session *s);
 
 /* The record's parts that are known from the options, the kubeconfig and (if it was looked for) the endpoint; a new id. */
 void tp_session_fill_record(struct tp_session *s);
+/* The user's image is there, pulled if need be, and what its container will run. Blocking. */
+int tp_session_user_image(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 /* Asks the API server to judge s->pod_json without creating it: service account, quota, admission. */
 int tp_session_dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 

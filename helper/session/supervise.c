@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/trim.h"
+#include "session/cleanup.h"
 #include "session/ctlsock.h"
 #include "session/known.h"
 
@@ -24,7 +25,14 @@ struct supervisor {
 	long long joined_at; /* when somebody was last seen joined */
 	struct tp_timer *timer;
 	struct tp_task *look;
-	bool joined; /* what the task has seen */
+	bool joined;  /* what the task has seen */
+	int removals; /* tasks */
+};
+
+/* The container of a `run --session` that was killed. */
+struct removal {
+	struct supervisor *u;
+	char *label;
 };
 
 static const char *state_word(const struct tp_session *s)
@@ -157,6 +165,49 @@ static void stop_looking(struct supervisor *u)
 		tp_loop_run(u->s->loop);
 }
 
+/* ----------------------------------------------- run --session, which died */
+
+#define LATE_MS 2000
+
+static int removal_task(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct removal *r = arg;
+	bool kept;
+
+	/* What it had asked for may be under way, so it is looked for again, as the guardian does. */
+	if (tp_cleanup_containers(r->u->s->engine, r->label, &kept, c, err) ||
+	    tp_cancel_poll(c, -1, 0, LATE_MS, err) < 0)
+		return -1;
+	return tp_cleanup_containers(r->u->s->engine, r->label, &kept, c, err);
+}
+
+static void removal_done(void *arg, int rc, struct tp_err *err)
+{
+	struct removal *r = arg;
+
+	if (rc)
+		tp_warn("the container that was joined, %s: %s", r->label, err->msg);
+	r->u->removals--;
+	if (r->u->s->failed || r->u->s->ending)
+		tp_loop_stop(r->u->s->loop, 0);
+	free(r->label);
+	free(r);
+}
+
+static void who_joined_left(void *arg, const char *run)
+{
+	struct supervisor *u = arg;
+	struct removal *r;
+
+	if (u->s->failed || u->s->ending)
+		return; /* the end removes them all */
+	r = tp_calloc(1, sizeof(*r));
+	r->u = u;
+	r->label = tp_asprintf("%s=%s", TP_LABEL_RUN, run);
+	u->removals++;
+	tp_task_start(u->s->loop, removal_task, removal_done, r);
+}
+
 /* -------------------------------------------------------------- all of it */
 
 /* Until its end, and through it. */
@@ -181,8 +232,11 @@ static void serve(struct supervisor *u)
 			s->signalled ? strsignal(s->signalled) : s->err.msg);
 	else
 		tp_error("the session ends: %s", s->err.msg);
+	tp_ctlsock_ending(u->ctl);
 	tp_session_wait_tasks(s);
 	stop_looking(u);
+	while (u->removals)
+		tp_loop_run(s->loop);
 	tp_session_end(s);
 	tp_ctlsock_ended(u->ctl, s->recorded ?
 					 "not all of it could be undone yet; a background process "
@@ -193,7 +247,7 @@ static void serve(struct supervisor *u)
 int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 {
 	struct supervisor u = { .s = s, .idle_ms = idle_ms };
-	struct tp_ctl_events ev = { tell_status, tell_environ, asked_down, &u };
+	struct tp_ctl_events ev = { tell_status, tell_environ, asked_down, who_joined_left, &u };
 	tp_autofree char *path = tp_record_path(s->record.id, TP_CTL_SUFFIX, err);
 	int rc;
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,6 +23,8 @@ struct world {
 	char *path;
 	size_t environ_bytes;
 	int asked_status, asked_environ, asked_down;
+	char left[TP_CTL_RUN_MAX]; /* who left last */
+	int n_left;
 	bool end_at_down;
 	const char *why;
 	/* the client, in a task */
@@ -61,9 +64,17 @@ static void on_down(void *arg)
 		tp_ctlsock_ended(w->k, w->why);
 }
 
+static void on_left(void *arg, const char *run)
+{
+	struct world *w = arg;
+
+	w->n_left++;
+	strcpy(w->left, run);
+}
+
 static void listen_at(struct world *w, const char *path)
 {
-	struct tp_ctl_events ev = { on_status, on_environ, on_down, w };
+	struct tp_ctl_events ev = { on_status, on_environ, on_down, on_left, w };
 	struct tp_err err = { 0 };
 
 	w->k = tp_ctlsock_listen(w->l, path, &ev, &err);
@@ -193,6 +204,61 @@ static void test_down_with_a_reason(void **state)
 	assert_string_equal(w->err.msg, w->why);
 }
 
+static void test_join(void **state)
+{
+	struct world *w = *state;
+	struct tp_err err = { 0 };
+	struct pollfd p = { .events = POLLIN };
+	char answer[16] = "";
+	int one = tp_ctl_join(w->path, "one1", &err), two = tp_ctl_join(w->path, "two2", &err);
+	int three = tp_ctl_join(w->path, "three3", &err);
+
+	assert_true(one >= 0 && two >= 0 && three >= 0);
+	ask(w, "status"); /* all of them were accepted before */
+	assert_ok(w->rc, &w->err);
+	assert_int_equal(w->n_left, 0);
+	/* One ends, as by a kill; the second leaves its container behind. */
+	close(one);
+	tp_ctl_detach(two);
+	close(two);
+	ask(w, "status");
+	ask(w, "status");
+	assert_int_equal(w->n_left, 1);
+	assert_string_equal(w->left, "one1");
+	/* The third is told of the session's end. */
+	p.fd = three;
+	assert_int_equal(poll(&p, 1, 0), 0);
+	w->end_at_down = true;
+	ask(w, "down");
+	assert_int_equal(poll(&p, 1, 2000), 1);
+	assert_int_equal(read(three, answer, sizeof(answer)), 5);
+	assert_string_equal(answer, "ok 0\n");
+	close(three);
+	assert_int_equal(w->n_left, 1);
+	assert_int_equal(tp_ctl_join(w->path, "four", &err), -1);
+	assert_int_equal(err.kind, TP_ERR_UNREACHABLE);
+}
+
+static void test_who_joins(void **state)
+{
+	static const char *const bad[] = { "join",     "join ",	       "join A",
+					   "join a b", "join  a",      "Join a",
+					   "join a\n", "join a/b",     "join 0123456789012345",
+					   "joina",    "join \xc3\xa9" };
+	char run[TP_CTL_RUN_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < TP_ARRAY_SIZE(bad); i++) {
+		assert_int_equal(tp_ctl_question(bad[i], strlen(bad[i]), run), TP_ASK_NONE);
+		assert_string_equal(run, "");
+	}
+	assert_int_equal(tp_ctl_question("join a\0b", 8, run), TP_ASK_NONE);
+	assert_int_equal(tp_ctl_question("join 012345678901234", 20, run), TP_ASK_JOIN);
+	assert_string_equal(run, "012345678901234");
+	assert_int_equal(tp_ctl_question("status", 6, run), TP_ASK_STATUS);
+	assert_string_equal(run, "");
+}
+
 static void test_broken_bytes(void **state)
 {
 	static const struct {
@@ -205,6 +271,7 @@ static void test_broken_bytes(void **state)
 		{ "stat\0us\n", 8 }, { "status\0\n", 8 },
 		{ "\0\0\0\0", 4 },   { "down", 4 },
 		{ "downdown\n", 9 }, { "GET / HTTP/1.1\r\n\r\n", 18 },
+		{ "join \n", 6 },    { "join a b\n", 9 },
 		{ "environ", 7 },    { "environ\0PATH\n", 13 },
 	};
 	struct world *w = *state;
@@ -353,6 +420,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_broken_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silent_crowd, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_long_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_join, set_up, tear_down),
+		cmocka_unit_test(test_who_joins),
 		cmocka_unit_test(test_answer_head),
 		cmocka_unit_test(test_duration),
 	};
