@@ -50,8 +50,8 @@ static void on_environ(void *arg, struct tp_buf *out)
 	struct world *w = arg;
 
 	w->asked_environ++;
-	tp_buf_put(out, "A=1\0B=\n\xff", 10);
-	for (size_t i = 10; i < w->environ_bytes; i++)
+	tp_buf_put(out, "A=1\0B=\n\xff", 9);
+	for (size_t i = 9; i < w->environ_bytes; i++)
 		tp_buf_putc(out, 'x');
 }
 
@@ -167,7 +167,7 @@ static void test_questions(void **state)
 	assert_string_equal(w->out.data, "{\"state\":\"ready\"}");
 	ask(w, "environ");
 	assert_ok(w->rc, &w->err);
-	assert_int_equal(w->out.len, 10);
+	assert_int_equal(w->out.len, 9);
 	assert_memory_equal(w->out.data, "A=1\0B=\n\xff", 9);
 	w->environ_bytes = 3u << 20; /* more than a socket takes at once */
 	ask(w, "environ");
