@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cmd.h"
 
 static void print_words(const struct tp_cmd *c)
@@ -78,8 +79,7 @@ static int run_completion(int argc, char **argv, struct tp_err *err)
 		print_fish();
 	} else {
 		return tp_err_set(err, TP_ERR_USAGE,
-				  "which shell? `tpdocker completion bash`, zsh "
-				  "or fish");
+				  "which shell? `%s completion bash`, zsh or fish", tp_program());
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cmd.h"
 
 const struct tp_cmd *const tp_cmds[] = {
@@ -22,11 +23,11 @@ const struct tp_cmd *tp_cmd_find(const char *name)
 
 void tp_cmd_usage(const struct tp_cmd *c)
 {
-	printf("Usage: tpdocker %s%s%s\n\n%s\n", c->name, *c->synopsis ? " " : "", c->synopsis,
-	       c->summary);
+	printf("Usage: %s %s%s%s\n\n%s\n", tp_program(), c->name, *c->synopsis ? " " : "",
+	       c->synopsis, c->summary);
 	for (const char *const *e = c->examples; e && *e; e += 2)
-		printf("%s  tpdocker %s\n      %s\n", e == c->examples ? "\nExamples:\n" : "", e[0],
-		       e[1]);
+		printf("%s  %s %s\n      %s\n", e == c->examples ? "\nExamples:\n" : "",
+		       tp_program(), e[0], e[1]);
 	if (c->options) {
 		printf("\nOptions:\n");
 		tp_opt_print(c->options, stdout);
@@ -46,13 +47,14 @@ static int run_help(int argc, char **argv, struct tp_err *err)
 		tp_cmd_usage(c);
 		return 0;
 	}
-	printf("Usage: tpdocker COMMAND [OPTIONS]\n\n"
+	printf("Usage: %s COMMAND [OPTIONS]\n\n"
 	       "Run a container on this machine as if it ran inside a Kubernetes cluster.\n\n"
-	       "Commands:\n");
+	       "Commands:\n",
+	       tp_program());
 	for (const struct tp_cmd *const *p = tp_cmds; *p; p++)
 		if (!(*p)->hidden)
 			printf("  %-12s %s\n", (*p)->name, (*p)->summary);
-	printf("\n`tpdocker COMMAND --help` tells more; `man tpdocker` tells all.\n");
+	printf("\n`%s COMMAND --help` tells more; `man tpdocker` tells all.\n", tp_program());
 	return 0;
 }
 

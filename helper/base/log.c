@@ -25,6 +25,7 @@
 
 static atomic_int log_level = TP_LOG_NORMAL;
 static atomic_int log_fd = STDERR_FILENO;
+static const char *program = "tpdocker"; /* set before there is a second thread */
 
 void tp_log_set_level(enum tp_log_level level)
 {
@@ -39,6 +40,16 @@ enum tp_log_level tp_log_get_level(void)
 void tp_log_set_fd(int fd)
 {
 	atomic_store(&log_fd, fd);
+}
+
+void tp_log_set_program(const char *name)
+{
+	program = name;
+}
+
+const char *tp_program(void)
+{
+	return program;
 }
 
 static bool wants_colour(void)

@@ -17,6 +17,11 @@ enum tp_log_level tp_log_get_level(void);
 /* Sends everything to FD instead of stderr (a background session's log). */
 void tp_log_set_fd(int fd);
 
+/* What is typed to get at us, for texts that tell what to type: "tpdocker", or
+ * what was set: "docker tpdocker". NAME must live as long as the process. */
+void tp_log_set_program(const char *name);
+const char *tp_program(void);
+
 /* An error or warning: shown at every level. Colour only on a terminal
  * without NO_COLOR. Messages of several lines keep their shape. */
 void tp_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "docker/context.h"
+#include "docker/plugin.h"
 
 #define DEFAULT_HOST "unix:///var/run/docker.sock"
 
@@ -36,18 +37,21 @@ static void keep_globals(const struct tp_docker_globals *g, struct tp_strv *out)
 	const struct {
 		const char *name, *value;
 	} valued[] = {
-		{ "--config", g->config },    { "--context", g->context },
-		{ "--host", g->host },	      { "--tlscacert", g->tls_ca },
-		{ "--tlscert", g->tls_cert }, { "--tlskey", g->tls_key },
+		{ "--config", g->config },	 { "--context", g->context },
+		{ "--host", g->host },		 { "--tlscacert", g->tls_ca },
+		{ "--tlscert", g->tls_cert },	 { "--tlskey", g->tls_key },
+		{ "--log-level", g->log_level },
 	};
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(valued); i++)
 		if (valued[i].value)
 			tp_strv_addf(out, "%s=%s", valued[i].name, valued[i].value);
 	if (g->tls)
-		tp_strv_add(out, "--tls");
+		tp_strv_add(out, g->tls > 0 ? "--tls" : "--tls=false");
 	if (g->tls_verify)
-		tp_strv_add(out, "--tlsverify");
+		tp_strv_add(out, g->tls_verify > 0 ? "--tlsverify" : "--tlsverify=false");
+	if (g->debug)
+		tp_strv_add(out, "--debug");
 }
 
 static int read_one(char **to, const char *given, const char *dir, const char *file, bool optional,
@@ -58,14 +62,16 @@ static int read_one(char **to, const char *given, const char *dir, const char *f
 	return *to || err->kind == TP_ERR_NONE ? 0 : -1;
 }
 
-/* --tls*, DOCKER_TLS_VERIFY, DOCKER_TLS, DOCKER_CERT_PATH. */
+/* --tls*, DOCKER_TLS_VERIFY, DOCKER_TLS, DOCKER_CERT_PATH. As with docker, the
+ * names of files alone turn nothing on, and --tlsverify, true or false, does. */
 static int find_tls(const struct tp_docker_globals *g, struct tp_docker_endpoint *ep,
 		    struct tp_err *err)
 {
 	const char *dir = env("DOCKER_CERT_PATH");
-	bool verify = g->tls_verify || env("DOCKER_TLS_VERIFY");
+	bool verify = g->tls_verify ? g->tls_verify > 0 : env("DOCKER_TLS_VERIFY") != NULL;
+	bool tls = g->tls ? g->tls > 0 : env("DOCKER_TLS") != NULL;
 
-	ep->tls = verify || g->tls || g->tls_ca || g->tls_cert || g->tls_key || env("DOCKER_TLS");
+	ep->tls = tls || verify || g->tls_verify;
 	if (!ep->tls)
 		return 0;
 	ep->skip_verify = !verify;
@@ -165,8 +171,7 @@ int tp_docker_endpoint_find(const struct tp_docker_globals *g, struct tp_docker_
 	*ep = (struct tp_docker_endpoint){ 0 };
 	const char *dir = g->config ? g->config : env("DOCKER_CONFIG");
 	ep->config_dir = dir ? tp_strdup(dir) : tp_asprintf("%s/.docker", home());
-	const char *cli =
-		g->docker_path ? g->docker_path : env("DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND");
+	const char *cli = g->docker_path ? g->docker_path : env(TP_PLUGIN_CLI);
 	if (!cli)
 		cli = env("TPDOCKER_DOCKER");
 	ep->cli = tp_strdup(cli ? cli : "docker");

@@ -13,13 +13,15 @@
 #include "base/err.h"
 #include "http/http.h"
 
-/* docker's global options, as given to us (NULL/false: not given). */
+/* docker's global options, as given to us (NULL, 0, false: not given). */
 struct tp_docker_globals {
 	const char *host;    /* --host, -H */
 	const char *context; /* --context, -c */
 	const char *config;  /* --config */
-	bool tls, tls_verify;
+	int tls, tls_verify; /* 1, or -1 for =false */
 	const char *tls_ca, *tls_cert, *tls_key;
+	bool debug;	       /* --debug, -D */
+	const char *log_level; /* --log-level, -l */
 	const char *
 		docker_path; /* the CLI; NULL: DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND, TPDOCKER_DOCKER, "docker" */
 };

@@ -318,7 +318,7 @@ int tp_run_args_parse(struct tp_run_args *a, const struct tp_opt *ours, void *ba
 		return 0;
 	if (p.i >= argc || !argv[p.i][0]) {
 		tp_err_set(err, TP_ERR_USAGE, "no image is given");
-		return tp_err_hint(err, "tpdocker run [OPTIONS] IMAGE [COMMAND [ARG...]]");
+		return tp_err_hint(err, "%s run [OPTIONS] IMAGE [COMMAND [ARG...]]", tp_program());
 	}
 	a->image = tp_strdup(argv[p.i]);
 	for (p.i++; p.i < argc; p.i++)

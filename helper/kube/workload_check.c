@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "kube/workload_internal.h"
 
@@ -135,8 +136,8 @@ static int refuse_second(const struct tp_swap_record *s, const struct tp_workloa
 		   s->by, when, s->session);
 	return tp_err_hint(
 		err,
-		"If that session is dead, `tpdocker cleanup %s` puts it back to %lld replicas.",
-		what, (long long)s->replicas);
+		"If that session is dead, `%s cleanup %s` puts it back to %lld replicas.",
+		tp_program(), what, (long long)s->replicas);
 }
 
 int tp_workload_check(const struct tp_json *workload, const struct tp_workload_ref *r,

@@ -183,7 +183,12 @@ static int engine_from_record(const struct tp_record *r, struct tp_cancel *c, st
 {
 	struct tp_docker_globals g = { .context = r->docker_context,
 				       .host = r->docker_context ? NULL : r->docker_host,
-				       .config = r->docker_config };
+				       .config = r->docker_config,
+				       .tls = r->docker_tls,
+				       .tls_verify = r->docker_tls_verify,
+				       .tls_ca = r->docker_tls_ca,
+				       .tls_cert = r->docker_tls_cert,
+				       .tls_key = r->docker_tls_key };
 	struct tp_docker_endpoint ep = { 0 };
 	struct tp_engine *e;
 	int rc = -1;

@@ -87,5 +87,6 @@ void tp_session_end(struct tp_session *s)
 		return;
 	}
 	tp_warn("a background process goes on trying for 10 minutes; "
-		"`tpdocker cleanup` does it later");
+		"`%s cleanup` does it later",
+		tp_program());
 }

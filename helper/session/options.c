@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "docker/plugin.h"
 #include "kube/workload.h"
 #include "session/options.h"
 
@@ -120,7 +121,9 @@ void tp_session_opts_apply(struct tp_session_opts *o)
 {
 	const char *image = getenv("TPDOCKER_IMAGE");
 
-	tp_log_set_level(o->quiet ? TP_LOG_QUIET : o->verbose ? TP_LOG_VERBOSE : TP_LOG_NORMAL);
+	tp_log_set_level(o->quiet   ? TP_LOG_QUIET :
+			 o->verbose ? TP_LOG_VERBOSE :
+				      tp_plugin_log_level());
 	if (!o->image)
 		o->image = tp_strdup(image && *image ? image : TP_IMAGE);
 	if (!o->port_forward)
@@ -129,9 +132,13 @@ void tp_session_opts_apply(struct tp_session_opts *o)
 
 void tp_session_opts_docker(const struct tp_session_opts *o, struct tp_docker_globals *g)
 {
-	*g = (struct tp_docker_globals){ .host = o->docker_host,
-					 .context = o->docker_context,
-					 .docker_path = o->docker_path };
+	*g = *tp_plugin_globals();
+	/* Said to this command, and so nearer than what docker was told. */
+	if (o->docker_host || o->docker_context) {
+		g->host = o->docker_host;
+		g->context = o->docker_context;
+	}
+	g->docker_path = o->docker_path;
 }
 
 void tp_session_opts_free(struct tp_session_opts *o)

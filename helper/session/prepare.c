@@ -252,6 +252,7 @@ void tp_session_fill_record(struct tp_session *s)
 {
 	struct tp_record *r = &s->record;
 	const struct tp_session_opts *o = s->opts;
+	struct tp_docker_globals g;
 
 	tp_record_new_id(r->id);
 	r->pid = getpid();
@@ -269,6 +270,12 @@ void tp_session_fill_record(struct tp_session *s)
 	r->docker_host = tp_strdup(s->ep.host);
 	r->docker_context = tp_strdup(s->ep.context);
 	r->docker_config = tp_record_absolute(s->ep.config_dir);
+	tp_session_opts_docker(o, &g);
+	r->docker_tls = g.tls;
+	r->docker_tls_verify = g.tls_verify;
+	r->docker_tls_ca = tp_record_absolute(g.tls_ca);
+	r->docker_tls_cert = tp_record_absolute(g.tls_cert);
+	r->docker_tls_key = tp_record_absolute(g.tls_key);
 }
 
 static int create_record(struct tp_session *s, struct tp_err *err)

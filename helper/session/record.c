@@ -122,6 +122,11 @@ char *tp_record_print(const struct tp_record *r, struct tp_err *err)
 	tp_jw_str(w, "dockerHost", r->docker_host);
 	tp_jw_str(w, "dockerContext", r->docker_context);
 	tp_jw_str(w, "dockerConfig", r->docker_config);
+	tp_jw_int(w, "dockerTls", r->docker_tls);
+	tp_jw_int(w, "dockerTlsVerify", r->docker_tls_verify);
+	tp_jw_str(w, "dockerTlsCa", r->docker_tls_ca);
+	tp_jw_str(w, "dockerTlsCert", r->docker_tls_cert);
+	tp_jw_str(w, "dockerTlsKey", r->docker_tls_key);
 	if (r->workload.name) {
 		tp_jw_object(w, "workload");
 		tp_jw_str(w, "kind", r->workload.kind);
@@ -172,6 +177,11 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 	r->docker_host = dup_at(j, "dockerHost");
 	r->docker_context = dup_at(j, "dockerContext");
 	r->docker_config = dup_at(j, "dockerConfig");
+	r->docker_tls = (int)tp_json_int_at(j, "dockerTls", 0);
+	r->docker_tls_verify = (int)tp_json_int_at(j, "dockerTlsVerify", 0);
+	r->docker_tls_ca = dup_at(j, "dockerTlsCa");
+	r->docker_tls_cert = dup_at(j, "dockerTlsCert");
+	r->docker_tls_key = dup_at(j, "dockerTlsKey");
 	r->workload.kind = dup_at(j, "workload.kind");
 	r->workload.group = dup_at(j, "workload.group");
 	r->workload.version = dup_at(j, "workload.version");
@@ -304,12 +314,22 @@ int tp_record_list(struct tp_strv *ids, struct tp_err *err)
 
 void tp_record_free(struct tp_record *r)
 {
-	char **strings[] = {
-		&r->name,	   &r->by,	  &r->kubeconfig,    &r->kubeconfig_env,
-		&r->context,	   &r->namespace, &r->docker_host,   &r->docker_context,
-		&r->docker_config, &r->pod,	  &r->pod_container, &r->authorized_key,
-		&r->link_dir
-	};
+	char **strings[] = { &r->name,
+			     &r->by,
+			     &r->kubeconfig,
+			     &r->kubeconfig_env,
+			     &r->context,
+			     &r->namespace,
+			     &r->docker_host,
+			     &r->docker_context,
+			     &r->docker_config,
+			     &r->pod,
+			     &r->pod_container,
+			     &r->authorized_key,
+			     &r->link_dir,
+			     &r->docker_tls_ca,
+			     &r->docker_tls_cert,
+			     &r->docker_tls_key };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

@@ -43,6 +43,9 @@ struct tp_record {
 	char *link_dir;
 	/* and the engine; docker_host NULL: the session has none */
 	char *docker_host, *docker_context, *docker_config;
+	/* docker's own --tls*, when docker calls us: as in struct tp_docker_globals, paths absolute */
+	int docker_tls, docker_tls_verify;
+	char *docker_tls_ca, *docker_tls_cert, *docker_tls_key;
 
 	struct tp_workload_ref workload; /* swap; existing: kind and name only */
 	char *pod;			 /* the agent pod */

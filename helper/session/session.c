@@ -10,9 +10,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "docker/plugin.h"
 #include "session/session.h"
 
 #define SIDECAR_LOG_MAX (8u << 10)
+#define ECHO_MS		1000
 
 void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 		     const struct tp_run_args *a)
@@ -98,6 +100,17 @@ int tp_session_wait_tasks(struct tp_session *s)
 
 static void signal_arrived(struct tp_session *s, int sig);
 
+/*
+ * A SIGTERM of our own stands for docker, asked to end (tp_plugin_follow). When
+ * it was Ctrl-C that asked it, the terminal has sent us the same, and that is
+ * the signal which counts: for the container, not for the session.
+ */
+static bool is_echo(const struct tp_session *s, const struct signalfd_siginfo *si)
+{
+	return si->ssi_code == SI_USER && si->ssi_pid == (uint32_t)getpid() && s->terminal_signal &&
+	       tp_now_ms() - s->terminal_signal < ECHO_MS;
+}
+
 static void signal_ready(void *arg, int events)
 {
 	struct tp_session *s = arg;
@@ -106,6 +119,10 @@ static void signal_ready(void *arg, int events)
 	(void)events;
 	while (read(s->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		s->signal_from_terminal = si.ssi_code == SI_KERNEL;
+		if (s->signal_from_terminal)
+			s->terminal_signal = tp_now_ms();
+		else if (is_echo(s, &si))
+			continue;
 		signal_arrived(s, (int)si.ssi_signo);
 	}
 }
@@ -136,6 +153,7 @@ int tp_session_signals_after_fork(struct tp_session *s)
 
 	tp_watch_del(s->signal_watch);
 	tp_close_p(&s->signal_fd);
+	tp_plugin_unfollow();
 	rc = tp_session_ask_signals(s);
 	s->old_mask = mask;
 	return rc;

@@ -86,6 +86,7 @@ struct tp_session {
 	int signals;		   /* how many did */
 	int interrupts;		   /* SIGINTs while the container runs */
 	bool signal_from_terminal; /* the one being handled: our whole process group has it */
+	long long terminal_signal; /* when the last one of those came, tp_now_ms; 0: never */
 
 	struct tp_child child; /* the docker CLI */
 	struct tp_watch *child_watch;

@@ -173,13 +173,42 @@ static void finds_certificates(void **state)
 	assert_true(ep.tls && !ep.skip_verify);
 	assert_string_equal(ep.cert_pem, "B");
 	unsetenv("DOCKER_TLS_VERIFY");
-	assert_ok(find((struct tp_docker_globals){ .tls = true }), &err);
+	assert_ok(find((struct tp_docker_globals){ .tls = 1 }), &err);
 	assert_true(ep.tls && ep.skip_verify);
-	assert_int_equal(find((struct tp_docker_globals){ .tls_cert = "/nonexistent" }), -1);
+	assert_int_equal(find((struct tp_docker_globals){ .tls = 1, .tls_cert = "/nonexistent" }),
+			 -1);
 	tp_autofree char *ca = tp_asprintf("%s/ca.pem", certs);
-	assert_ok(find((struct tp_docker_globals){ .tls_verify = true, .tls_ca = ca }), &err);
+	assert_ok(find((struct tp_docker_globals){ .tls_verify = 1, .tls_ca = ca }), &err);
 	assert_string_equal(ep.ca_pem, "A");
 	assert_int_equal(ep.cli_globals.n, 2);
+}
+
+/* As docker has it: files alone turn nothing on, =false overrules a variable,
+ * and --tlsverify=false means TLS without a look at the certificate. */
+static void turns_tls_on_as_docker_does(void **state)
+{
+	(void)state;
+	setenv("DOCKER_HOST", "tcp://h:2376", 1);
+	assert_ok(find((struct tp_docker_globals){ .tls_ca = "/nonexistent" }), &err);
+	assert_false(ep.tls);
+	assert_ok(find((struct tp_docker_globals){ .tls_verify = -1 }), &err);
+	assert_true(ep.tls && ep.skip_verify);
+	assert_string_equal(ep.cli_globals.v[0], "--tlsverify=false");
+	setenv("DOCKER_TLS", "1", 1);
+	assert_ok(find((struct tp_docker_globals){ .tls = -1 }), &err);
+	assert_false(ep.tls);
+	assert_string_equal(ep.cli_globals.v[0], "--tls=false");
+	assert_ok(find((struct tp_docker_globals){ 0 }), &err);
+	assert_true(ep.tls && ep.skip_verify);
+}
+
+static void hands_on_what_docker_was_told_of_its_log(void **state)
+{
+	(void)state;
+	assert_ok(find((struct tp_docker_globals){ .debug = true, .log_level = "warn" }), &err);
+	assert_int_equal(ep.cli_globals.n, 2);
+	assert_true(tp_strv_has(&ep.cli_globals, "--debug"));
+	assert_true(tp_strv_has(&ep.cli_globals, "--log-level=warn"));
 }
 
 static void finds_the_cli(void **state)
@@ -200,9 +229,13 @@ static void finds_the_cli(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(keeps_dockers_order), EACH(refuses_what_is_not_there),
-		EACH(takes_addresses),	   EACH(finds_certificates),
+		EACH(keeps_dockers_order),
+		EACH(refuses_what_is_not_there),
+		EACH(takes_addresses),
+		EACH(finds_certificates),
 		EACH(finds_the_cli),
+		EACH(turns_tls_on_as_docker_does),
+		EACH(hands_on_what_docker_was_told_of_its_log),
 	};
 
 	tp_http_global_init();

@@ -36,6 +36,9 @@ static void fill(struct tp_record *r)
 	r->context = tp_strdup("ctx");
 	r->namespace = tp_strdup("ns");
 	r->docker_host = tp_strdup("unix:///x");
+	r->docker_tls = -1;
+	r->docker_tls_verify = 1;
+	r->docker_tls_ca = tp_strdup("/ca");
 	r->workload.kind = tp_strdup("Deployment");
 	r->workload.group = tp_strdup("apps");
 	r->workload.version = tp_strdup("v1");
@@ -78,6 +81,10 @@ static void test_round_trip(void **state)
 	assert_int_equal(back.mode, TP_MODE_SWAP);
 	assert_int_equal(back.started, 1234567890);
 	assert_null(back.kubeconfig);
+	assert_int_equal(back.docker_tls, -1);
+	assert_int_equal(back.docker_tls_verify, 1);
+	assert_string_equal(back.docker_tls_ca, "/ca");
+	assert_null(back.docker_tls_key);
 	tp_record_free(&back);
 
 	TP_AUTO_STRV ids = { 0 };
