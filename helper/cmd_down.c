@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "docker/plugin.h"
 #include "session/cleanup.h"
 #include "session/ctlsock.h"
 #include "session/known.h"
@@ -155,7 +156,7 @@ static int run_down(int argc, char **argv, struct tp_err *err)
 	}
 	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
 			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  TP_LOG_NORMAL);
+					  tp_plugin_log_level());
 	for (int i = first; i < argc; i++)
 		tp_strv_add(&names, argv[i]);
 	if (o.all ? names.n > 0 : names.n == 0)

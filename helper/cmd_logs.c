@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "docker/plugin.h"
 #include "session/known.h"
 #include "session/options.h"
 
@@ -99,10 +100,10 @@ static int run_logs(int argc, char **argv, struct tp_err *err)
 	}
 	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
 			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  TP_LOG_NORMAL);
+					  tp_plugin_log_level());
 	if (first >= argc || behind < argc)
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "which session? Name one; `tpdocker ps` lists them");
+		return tp_err_set(err, TP_ERR_USAGE, "which session? Name one; `%s ps` lists them",
+				  tp_program());
 	return print_log(argv[first], o.follow, err);
 }
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "docker/plugin.h"
 #include "session/known.h"
 #include "session/options.h"
 
@@ -104,8 +105,8 @@ static int print_sessions(bool json, struct tp_err *err)
 		for (size_t c = 0; c < COLUMNS; c++)
 			free(rows[i].cell[c]);
 	if (dead)
-		tp_warn("the process of %s died; `tpdocker cleanup` undoes what is left",
-			dead == 1 ? "a session" : "some sessions");
+		tp_warn("the process of %s died; `%s cleanup` undoes what is left",
+			dead == 1 ? "a session" : "some sessions", tp_program());
 	return text ? 0 : -1;
 }
 
@@ -119,13 +120,13 @@ static int run_ps(int argc, char **argv, struct tp_err *err)
 		return -1;
 	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
 			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  TP_LOG_NORMAL);
+					  tp_plugin_log_level());
 	if (o.talk.help) {
 		tp_cmd_usage(&tp_cmd_ps);
 		code = 0;
 	} else if (first < argc) {
-		tp_err_set(err, TP_ERR_USAGE,
-			   "`ps` takes no names; `tpdocker status %s` tells more", argv[first]);
+		tp_err_set(err, TP_ERR_USAGE, "`ps` takes no names; `%s status %s` tells more",
+			   tp_program(), argv[first]);
 	} else if (format && strcmp(format, "table") && strcmp(format, "json")) {
 		tp_err_set(err, TP_ERR_USAGE, "--format %s: it is table or json", format);
 	} else {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "docker/plugin.h"
 #include "session/known.h"
 #include "session/options.h"
 
@@ -108,7 +109,7 @@ static void print_text(const struct tp_known *k, const struct tp_strv *joined)
 		printf("%s%s", i ? ", " : "", joined->v[i]);
 	printf("%s\n", !joined ? "?" : joined->n ? "" : "nobody");
 	if (k->state == TP_KNOWN_DEAD)
-		tp_warn("its process died; `tpdocker down %s` undoes what is left",
+		tp_warn("its process died; `%s down %s` undoes what is left", tp_program(),
 			tp_known_name(k));
 }
 
@@ -134,12 +135,12 @@ static int run_status(int argc, char **argv, struct tp_err *err)
 	}
 	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
 			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  TP_LOG_NORMAL);
+					  tp_plugin_log_level());
 	if (format && strcmp(format, "text") && strcmp(format, "json"))
 		return tp_err_set(err, TP_ERR_USAGE, "--format %s: it is text or json", format);
 	if (first >= argc || behind < argc)
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "which session? Name one; `tpdocker ps` lists them");
+		return tp_err_set(err, TP_ERR_USAGE, "which session? Name one; `%s ps` lists them",
+				  tp_program());
 	if (tp_known_find(argv[first], &k, err))
 		return -1;
 	told = find_joined(&k, &joined);

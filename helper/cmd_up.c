@@ -52,8 +52,9 @@ static int check_flags(const struct tp_run_args *a, struct tp_err *err)
 		tp_err_set(err, TP_ERR_USAGE, "%.*s is for a container, and `up` starts none",
 			   (int)strcspn(flag, "="), flag);
 		return tp_err_hint(err,
-				   "Give it to the container that joins: tpdocker run --session "
-				   "NAME, or docker run --network container:tpdocker-NAME");
+				   "Give it to the container that joins: %s run --session NAME, or "
+				   "docker run --network container:tpdocker-NAME",
+				   tp_program());
 	}
 	if (a->publish_all) {
 		tp_err_set(err, TP_ERR_USAGE,
@@ -71,8 +72,8 @@ static int take_name(int argc, char **argv, int behind, char **name, struct tp_e
 			tp_err_set(err, TP_ERR_USAGE, "what is \"%s\" for?", argv[i]);
 			return tp_err_hint(err,
 					   "`up` takes one name, and no image: containers join it "
-					   "with tpdocker run --session %s IMAGE",
-					   *name);
+					   "with %s run --session %s IMAGE",
+					   tp_program(), *name);
 		}
 		*name = tp_strdup(argv[i]);
 	}

@@ -18,7 +18,7 @@ teardown_file() {
     load lib/common
     user_teardown
 }
-setup() { TPT_DOCKER_HOST=''; }
+setup() { export TPT_DOCKER_HOST=''; }
 teardown() {
     if [[ -n ${relay_pid:-} ]]; then kill "$relay_pid"; fi
     check_teardown && eventually 60 settled
@@ -149,7 +149,6 @@ up() { grep -q up "$pid_out"; }
 
 @test "--host, --debug, --log-level: ours, and those of the same docker that we run" {
     start_relay
-    # shellcheck disable=SC2034 # tpd_exec's
     TPT_DOCKER_HOST=unix://$folder/nobody
     for cli in "$old" "$new"; do
         box=$(name_of "${cli////}") used=$(relay_used || true)
@@ -178,7 +177,6 @@ up() { grep -q up "$pid_out"; }
     config=$folder/config
     mkdir -p "$config/cli-plugins"
     ln -sf "$TPDOCKER" "$config/cli-plugins/docker-tpdocker"
-    TPT_DOCKER_HOST=''
     for cli in "$old" "$new"; do
         "$cli" --config "$config" context create relay --docker "host=unix://$relay" >/dev/null
         used=$(relay_used || true)

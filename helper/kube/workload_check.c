@@ -135,8 +135,7 @@ static int refuse_second(const struct tp_swap_record *s, const struct tp_workloa
 		   "%s \"%s\" is swapped already: by %s, since %s (session %s)", r->kind, r->name,
 		   s->by, when, s->session);
 	return tp_err_hint(
-		err,
-		"If that session is dead, `%s cleanup %s` puts it back to %lld replicas.",
+		err, "If that session is dead, `%s cleanup %s` puts it back to %lld replicas.",
 		tp_program(), what, (long long)s->replicas);
 }
 

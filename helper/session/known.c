@@ -157,12 +157,13 @@ int tp_known_name_free(const char *name, struct tp_err *err)
 	tp_err_set(err, TP_ERR_CONFLICT, "there is a session %s already, of %s since %s (%s)", name,
 		   k.record.by, since, tp_known_state_word(k.state));
 	if (k.state == TP_KNOWN_DEAD)
-		tp_err_hint(err, "its process died; `tpdocker cleanup` undoes what is left");
+		tp_err_hint(err, "its process died; `%s cleanup` undoes what is left",
+			    tp_program());
 	else
 		tp_err_hint(err,
-			    "join it (tpdocker run --session %s), end it (tpdocker down %s), or "
-			    "give another name",
-			    name, name);
+			    "join it (%s run --session %s), end it (%s down %s), or give another "
+			    "name",
+			    tp_program(), name, tp_program(), name);
 	tp_known_free(&k);
 	return -1;
 }
@@ -175,7 +176,7 @@ int tp_known_find(const char *name, struct tp_known *k, struct tp_err *err)
 	if (id && !tp_known_load(id, k, err))
 		return 0;
 	tp_err_set(err, TP_ERR_NOT_FOUND, "there is no session %s", name);
-	return tp_err_hint(err, "`tpdocker ps` shows those there are");
+	return tp_err_hint(err, "`%s ps` shows those there are", tp_program());
 }
 
 const char *tp_known_name(const struct tp_known *k)
