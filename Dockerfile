@@ -6,7 +6,7 @@
 FROM debian:bookworm-slim AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc libc6-dev make pkg-config \
-        libcurl4-openssl-dev libyajl-dev libssh-dev libyaml-dev \
+        libcurl4-openssl-dev libyajl-dev libssh-dev libarchive-dev libyaml-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Makefile LICENSE ./
@@ -35,7 +35,7 @@ RUN set -eu; cd /etc/apt; \
 FROM debian:bookworm-slim
 # openssh-client: for engines at ssh://
 RUN apt-get update \
- && apt-get install -y --no-install-recommends libcurl4 libssh-4 libyajl2 libyaml-0-2 \
+ && apt-get install -y --no-install-recommends libarchive13 libcurl4 libssh-4 libyajl2 libyaml-0-2 \
         ca-certificates openssh-client \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 COPY --from=cli /tmp/cli/usr/bin/docker /usr/bin/docker

@@ -61,7 +61,7 @@ tp_ldflags  = -pthread -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $
 
 # Libraries of the helper alone; asked for only when something needs them, so
 # that the programs of the sidecar image build without pkg-config.
-packages     := libcurl yajl libssh yaml-0.1
+packages     := libcurl yajl libssh libarchive yaml-0.1
 pkg_cflags    = $(eval pkg_cflags := $$(shell pkg-config --cflags $(packages)))$(pkg_cflags)
 pkg_libs      = $(eval pkg_libs := $$(shell pkg-config --libs $(packages)))$(pkg_libs)
 cmocka_cflags = $(eval cmocka_cflags := $$(shell pkg-config --cflags cmocka))$(cmocka_cflags)
@@ -199,7 +199,7 @@ libraries:
 	if [ -n "$$missing" ]; then \
 		echo "make: the development files of these libraries are missing:$$missing" >&2; \
 		echo 'make: run: tests/setup/packages build' >&2; \
-		echo 'make: or:  apt-get install gcc make pkg-config libcurl4-openssl-dev libyajl-dev libssh-dev libyaml-dev' >&2; \
+		echo 'make: or:  apt-get install gcc make pkg-config libcurl4-openssl-dev libyajl-dev libssh-dev libarchive-dev libyaml-dev' >&2; \
 		exit 1; \
 	fi
 
