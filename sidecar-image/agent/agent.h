@@ -50,6 +50,10 @@ pid_t tp_agent_sshd_serve(int fd);
  * the pod, one a line. OWN: the agent's folder, left out. */
 int tp_agent_mounts(const char *mountinfo, size_t n, const char *own, struct tp_buf *out);
 
+/* A line "ADDRESS:PORT STATE" into OUT for each of WANTED ("ADDRESS:PORT", ends with NULL): "ok" if it
+ * could be listened on now, else "denied", "taken" or an error's text. -1: not such words. */
+int tp_agent_ports(char *const *wanted, struct tp_buf *out);
+
 /* Whether the variable ("K=V") belongs to the container, not to the agent. */
 bool tp_agent_env_is_pods(const char *kv);
 

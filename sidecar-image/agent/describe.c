@@ -115,13 +115,13 @@ int tp_agent_describe(int argc, char **argv)
 	TP_AUTO_BUF out = TP_BUF_INIT(4 * TP_FRAME_MAX);
 	TP_AUTO_BUF info = TP_BUF_INIT(TP_FRAME_MAX);
 	TP_AUTO_BUF mounts = TP_BUF_INIT(TP_FRAME_MAX);
+	TP_AUTO_BUF ports = TP_BUF_INIT(TP_FRAME_MAX);
 	tp_autofree char *environ_path = NULL;
 	struct tp_err err;
 	char host[256] = "";
 	const char *dir = tp_agent_dir(false, &err);
 
 	(void)argc;
-	(void)argv;
 	if (!dir) {
 		tp_error("%s", err.msg);
 		return 1;
@@ -138,6 +138,11 @@ int tp_agent_describe(int argc, char **argv)
 	    tp_agent_mounts(info.data, info.len, "/run/tpdocker", &mounts) < 0 ||
 	    tp_frame_put(&out, "mounts", mounts.data ? mounts.data : "", mounts.len) < 0) {
 		tp_error("cannot list the mounts: %s", strerror(errno));
+		return 1;
+	}
+	if (tp_agent_ports(argv + 1, &ports) < 0 ||
+	    tp_frame_put(&out, "ports", ports.data ? ports.data : "", ports.len) < 0) {
+		tp_error("that is no ADDRESS:PORT");
 		return 1;
 	}
 	return tp_write_all(STDOUT_FILENO, out.data, out.len) < 0;

@@ -10,7 +10,8 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } commands[] = {
 	{ "run", "", "stand in for the pod's container (PID 1)", tp_agent_run },
-	{ "describe", "", "print environment, name and mounts", tp_agent_describe },
+	{ "describe", "[PORT...]", "print environment, name, mounts, and whether ports are free",
+	  tp_agent_describe },
 	{ "dns", "[SERVER...]", "carry DNS messages to the pod's nameservers", tp_agent_dns },
 	{ "tunnel", "", "serve sshuttle's connections", tp_agent_tunnel },
 	{ "authorize", "KEY", "let a session in", tp_agent_authorize },

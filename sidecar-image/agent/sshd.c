@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "base/limit.h"
 #include "base/mem.h"
 
 #define SSHD	   "/usr/sbin/sshd"
@@ -63,6 +64,7 @@ static _Noreturn void become(char **argv, int in, int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	tp_raise_file_limit();
 	if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
 		execve(argv[0], argv, clean_env);
 	_exit(127);

@@ -23,12 +23,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/tunnel.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -437,15 +437,11 @@ static void on_out(void *arg, int events)
 int tp_agent_tunnel(int argc, char **argv)
 {
 	struct tunnel *t = tp_calloc(1, sizeof(*t));
-	struct rlimit files;
 	int rc;
 
 	(void)argc;
 	(void)argv;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	tp_raise_file_limit();
 	t->loop = tp_loop_new();
 	t->in = TP_BUF_INIT(256u << 10);
 	t->out = TP_BUF_INIT(8u << 20);

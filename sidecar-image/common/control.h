@@ -11,7 +11,8 @@
  *                                       <--  hello ("1 VERSION")
  *                                       <--  link ("socket" or "exec")   found out by trying
  *     agent (host key, probe address) -->    ssh is dialled now
- *                                       <--  dial (exec link only: run `tpdocker-sidecar link` and join it to a port-forward)
+ *                                       <--  dial (exec link only: run `tpdocker-sidecar link` and join it to a port-forward;
+ *                                            "host": run `tpdocker-sidecar link host`, see below)
  *                                       <--  describe (the agent's own frames)
  *                                       <--  ready (the tunnel was used, names resolve)
  *                                       <--  down, up (later, when the link breaks and is back)
@@ -34,6 +35,11 @@
 	"add-host" /* "NAME:IP": a further line of /etc/hosts; the engine's own lines stay */
 #define TP_CTL_LOCAL_NET \
 	"local-net" /* "yes": the containers of the own (user-defined) network stay reachable and their names resolve */
+#define TP_CTL_EXPOSE \
+	"expose" /* "BIND PORT LOCAL": the pod's BIND:PORT leads to the container's LOCAL while somebody listens there; may come more than once */
+#define TP_CTL_TO_POD "to-pod" /* a port: the container's 127.0.0.1:PORT leads to the pod's */
+#define TP_CTL_TO_HOST \
+	"to-host" /* "CPORT HPORT": the container's 127.0.0.1:CPORT leads to the helper's 127.0.0.1:HPORT */
 #define TP_CTL_VERBOSE "verbose" /* "yes": sshuttle and ssh tell more on stderr */
 #define TP_CTL_PREPARE "prepare" /* empty: all settings are there */
 #define TP_CTL_AGENT \
@@ -45,9 +51,10 @@
 #define TP_CTL_STOP	 "stop"	     /* empty */
 
 /* sidecar to helper */
-#define TP_CTL_HELLO	"hello"	   /* "1 0.1.0": control version, image version */
-#define TP_CTL_LINK	"link"	   /* "socket" or "exec" */
-#define TP_CTL_DIAL	"dial"	   /* exec link: one more connection is wanted */
+#define TP_CTL_HELLO "hello" /* "1 0.1.0": control version, image version */
+#define TP_CTL_LINK  "link"  /* "socket" or "exec" */
+#define TP_CTL_DIAL \
+	"dial" /* exec link: one more connection is wanted: "" for ssh, "host" for to-host */
 #define TP_CTL_DESCRIBE "describe" /* payload: the agent's description, frames again */
 #define TP_CTL_READY	"ready"
 #define TP_CTL_TIMING \
@@ -61,9 +68,12 @@
 
 /*
  * The link's greeting, on the bind-mounted socket TP_LINK_SOCKET: the
- * sidecar connects and writes "tpdocker NONCE check\n" or "tpdocker NONCE
- * dial\n". The helper answers "ok\n"; after a check it closes, after a dial
- * the bytes of the agent's ssh port follow. Anything else: it closes.
+ * sidecar connects and writes "tpdocker NONCE check\n", "tpdocker NONCE
+ * dial\n" or "tpdocker NONCE host\n". The helper answers "ok\n" to the first
+ * two; after a check it closes, after a dial the bytes of the agent's ssh port
+ * follow. After "host" the messages of base/channels.h follow at once, both
+ * ways: the sidecar opens a connection for each that came in at a port of
+ * to-host, and HPORT is its number. Anything else: the helper closes.
  * Several connections may come; each dial is one port-forward.
  */
 #define TP_LINK_SOCKET "/tpdocker-link.sock"
@@ -89,10 +99,13 @@
 #define TP_SIDECAR_PROGRAM "/usr/lib/tpdocker/tpdocker-sidecar"
 /*
  * tpdocker-agent run			PID 1
- * tpdocker-agent describe		frames on stdout: env (NUL-terminated "K=V" strings, the
+ * tpdocker-agent describe [ADDRESS:PORT...]
+ *					frames on stdout: env (NUL-terminated "K=V" strings, the
  *					container's exact environment without TPDOCKER_*), hostname, hosts
  *					(/etc/hosts), resolv-conf (/etc/resolv.conf), mounts (lines: path of each
- *					volume mounted into the container, Kubernetes' own files like /etc/hosts left out)
+ *					volume mounted into the container, Kubernetes' own files like /etc/hosts left out), ports (lines
+ *					"ADDRESS:PORT REASON" for each that cannot be listened on: "denied", "taken" or an error's
+ *					text; "ADDRESS:PORT ok" for the others)
  * tpdocker-agent dns [SERVER...]	DNS messages, each behind its length in two bytes big endian (RFC 1035
  *					4.2.2), from stdin to the pod's nameservers and back, in any order
  * tpdocker-agent authorize KEY		adds a session's key (in a standing agent) and prints the ready line

@@ -31,6 +31,7 @@ static void on_notify(void *arg, int events)
 	struct sidecar *s = arg;
 	char text[512];
 	ssize_t n = recv(s->notify, text, sizeof(text) - 1, 0);
+	struct tp_err err;
 
 	(void)events;
 	if (n <= 0)
@@ -38,6 +39,10 @@ static void on_notify(void *arg, int events)
 	text[n] = '\0';
 	if (!strstr(text, "READY=1") || !s->sshuttle.name)
 		return;
+	if (filter_to_pod(s, last_port, &err) < 0) {
+		sidecar_fail(s, "%s", err.msg);
+		return;
+	}
 	s->captured = true;
 	sidecar_timing(s, "captured");
 	sidecar_progress(s);
@@ -56,7 +61,7 @@ int capture_prepare(struct sidecar *s, struct tp_err *err)
 }
 
 /* sshuttle looks for a port among those that users' programs like to have. */
-static unsigned int free_port(void)
+static unsigned int free_port(const struct sidecar *s)
 {
 	unsigned int i;
 
@@ -67,7 +72,8 @@ static unsigned int free_port(void)
 					   .sin_port = htons((uint16_t)port),
 					   .sin_addr = { htonl(INADDR_LOOPBACK) } };
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0;
+		bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
+			  !forwards_wants(s, port) && !tohost_wants(s, port);
 
 		if (fd >= 0)
 			close(fd);
@@ -120,7 +126,7 @@ void capture_start(struct sidecar *s)
 	size_t i;
 
 	filter_drop_capture(last_port);
-	last_port = free_port();
+	last_port = free_port(s);
 	tp_strv_add(&argv, "/usr/bin/python3");
 	tp_strv_add(&argv, "-IS");
 	tp_strv_add(&argv, SSHUTTLE);

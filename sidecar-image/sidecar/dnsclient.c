@@ -142,6 +142,8 @@ int dns_listen(struct dnsfwd *d, struct tp_err *err)
 	uint16_t port;
 
 	for (port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) {
+		if (forwards_wants(s, port) || tohost_wants(s, port))
+			continue;
 		d->udp = open_port(SOCK_DGRAM, port);
 		d->tcp = d->udp >= 0 ? open_port(SOCK_STREAM, port) : -1;
 		if (d->tcp >= 0)

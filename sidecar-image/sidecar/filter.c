@@ -176,6 +176,27 @@ int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, st
 	return nft(b.data, b.len, err);
 }
 
+/* Before the capture's own rules, which leave the loopback alone. It sees where
+ * the connection was to go, and the agent connects to its own loopback there. */
+int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(1 << 16);
+	size_t i;
+
+	if (!s->n_to_pod)
+		return 0;
+	tp_buf_puts(&b, "table ip tpdocker-ports {}\n"
+			"delete table ip tpdocker-ports\n"
+			"table ip tpdocker-ports {\n"
+			"\tchain output {\n"
+			"\t\ttype nat hook output priority -120; policy accept;\n"
+			"\t\tip daddr 127.0.0.1 tcp dport {");
+	for (i = 0; i < s->n_to_pod; i++)
+		tp_buf_printf(&b, "%s %u", i ? "," : "", s->to_pod[i]);
+	tp_buf_printf(&b, " } redirect to :%u\n\t}\n}\n", port);
+	return nft(b.data, b.len, err);
+}
+
 /* The rules of a sshuttle that was killed: with its port nobody listens. */
 void filter_drop_capture(unsigned int port)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The end of the link inside the container, where no socket can be shared:
- * the helper runs this through docker exec and owns its stdin and stdout. */
+ * the helper runs this through docker exec and owns its stdin and stdout. With
+ * "host" behind it, it carries what goes to the helper's machine. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,10 @@ int sidecar_link(int argc, char **argv)
 	struct tp_loop *loop;
 	char word[8];
 
-	(void)argc;
-	(void)argv;
+	const char *which = argc > 1 && strcmp(argv[1], "host") == 0 ? "host" : "link";
+
 	if (sock < 0 || connect(sock, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-	    send_with_fd(sock, "link", 4, -1) < 0 ||
+	    send_with_fd(sock, which, 4, -1) < 0 ||
 	    recv_with_fd(sock, word, sizeof(word), &fd) <= 0 || fd < 0) {
 		tp_error("link: nobody waits for one");
 		return 1;

@@ -5,6 +5,7 @@
  *
  *   ssh's ProxyCommand: "dial" -->     <-- "greeted" or "raw", and a descriptor
  *   docker exec:        "link" -->     <-- "go", and the other end of a "raw" one
+ *   docker exec:        "host" -->     <-- "go", and the other end of tohost.c's stream
  *   sshuttle's ssh:     "tunnel" and a descriptor -->   (held open as long as the tunnel)
  *
  * "dial" is answered when the agent is known, so that ssh can be started
@@ -34,12 +35,17 @@ struct peer {
 	bool wants_dial;
 };
 
+/* The far end of a connection over docker exec, until the helper's comes. */
+struct waiting {
+	int fd;
+	struct tp_timer *timer;
+};
+
 struct local {
 	struct tp_watch *watch;
 	int fd;
 	struct peer peers[MAX_PEERS];
-	int waiting; /* the far end of a raw dial, until a link takes it */
-	struct tp_timer *waiting_timer;
+	struct waiting ssh, host;
 };
 
 static int connect_unix(const char *path, int type)
@@ -82,6 +88,7 @@ static void link_found(struct sidecar *s, bool is_socket)
 	sidecar_send(s, TP_CTL_LINK, is_socket ? "socket" : "exec", is_socket ? 6 : 4);
 	if (s->have_agent)
 		local_agent(s);
+	tohost_link(s);
 }
 
 static void on_check(void *arg, int events)
@@ -123,26 +130,47 @@ static void end_peer(struct peer *p)
 	p->wants_dial = false;
 }
 
-static void drop_waiting(struct local *l)
+static void drop_waiting(struct waiting *w)
 {
-	tp_timer_del(l->waiting_timer);
-	l->waiting_timer = NULL;
-	tp_close_p(&l->waiting);
+	tp_timer_del(w->timer);
+	w->timer = NULL;
+	tp_close_p(&w->fd);
 }
 
 static void on_waiting_timeout(void *arg)
 {
-	struct sidecar *s = arg;
+	struct waiting *w = arg;
 
-	s->local->waiting_timer = NULL;
+	w->timer = NULL;
 	tp_warn("the helper made no link in time");
-	drop_waiting(s->local);
+	drop_waiting(w); /* whoever has the near end sees that */
+}
+
+/* Asks the helper for a docker exec; the near end of what it will be joined to, or -1. */
+static int dial_exec(struct sidecar *s, struct waiting *w)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	/* an older one that nobody came for is given up: there is one ssh, and one tohost */
+	drop_waiting(w);
+	w->fd = pair[1];
+	w->timer = tp_timer_add(s->loop, LINK_WAIT_MS, on_waiting_timeout, w);
+	sidecar_sendf(s, TP_CTL_DIAL, "%s", w == &s->local->host ? "host" : "");
+	return pair[0];
+}
+
+void local_dial_host(struct sidecar *s)
+{
+	if (s->link_known)
+		tohost_stream(s,
+			      s->link_is_socket ? greet(s, "host") : dial_exec(s, &s->local->host));
 }
 
 static void answer_dial(struct sidecar *s, struct peer *p)
 {
-	struct local *l = s->local;
-	int pair[2], fd;
+	int fd;
 
 	if (s->link_is_socket) {
 		fd = greet(s, "dial");
@@ -151,14 +179,9 @@ static void answer_dial(struct sidecar *s, struct peer *p)
 		else
 			tp_warn("cannot connect to %s: %s", TP_LINK_SOCKET, strerror(errno));
 		tp_close_p(&fd);
-	} else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
-		/* an older dial that nobody came for is given up: there is one ssh */
-		drop_waiting(l);
-		l->waiting = pair[1];
-		l->waiting_timer = tp_timer_add(s->loop, LINK_WAIT_MS, on_waiting_timeout, s);
-		send_with_fd(p->fd, "raw", 3, pair[0]);
-		close(pair[0]);
-		sidecar_send(s, TP_CTL_DIAL, "", 0);
+	} else if ((fd = dial_exec(s, &s->local->ssh)) >= 0) {
+		send_with_fd(p->fd, "raw", 3, fd);
+		close(fd);
 	}
 	end_peer(p);
 }
@@ -176,7 +199,6 @@ static void on_peer(void *arg, int events)
 {
 	struct peer *p = arg;
 	struct sidecar *s = p->s;
-	struct local *l = s->local;
 	char word[16];
 	int fd;
 	ssize_t n = recv_with_fd(p->fd, word, sizeof(word), &fd);
@@ -186,10 +208,12 @@ static void on_peer(void *arg, int events)
 		p->wants_dial = true;
 		if (s->have_agent)
 			local_agent(s);
-	} else if (n == 4 && memcmp(word, "link", 4) == 0) {
-		if (l->waiting >= 0)
-			send_with_fd(p->fd, "go", 2, l->waiting);
-		drop_waiting(l);
+	} else if (n == 4 && (memcmp(word, "link", 4) == 0 || memcmp(word, "host", 4) == 0)) {
+		struct waiting *w = word[0] == 'l' ? &s->local->ssh : &s->local->host;
+
+		if (w->fd >= 0)
+			send_with_fd(p->fd, "go", 2, w->fd);
+		drop_waiting(w);
 		end_peer(p);
 	} else if (n == 6 && memcmp(word, "tunnel", 6) == 0 && fd >= 0) {
 		tp_close_p(&s->capture_fd);
@@ -234,7 +258,7 @@ int local_start(struct sidecar *s, struct tp_err *err)
 	size_t i;
 
 	s->local = l;
-	l->waiting = -1;
+	l->ssh.fd = l->host.fd = -1;
 	for (i = 0; i < MAX_PEERS; i++)
 		l->peers[i].fd = -1;
 	unlink(DIR_LOCAL);

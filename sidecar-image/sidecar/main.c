@@ -10,7 +10,8 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } commands[] = {
 	{ "run", "own a session's network (PID 1); driven by tpdocker on stdin", sidecar_run },
-	{ "link", "carry one connection to the agent on stdin and stdout", sidecar_link },
+	{ "link", "carry one connection to the agent (or the helper: host) on stdin and stdout",
+	  sidecar_link },
 	{ "dial", "ssh's ProxyCommand", sidecar_dial },
 	{ "transport", "sshuttle's ssh command", sidecar_transport },
 };

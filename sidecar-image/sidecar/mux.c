@@ -14,19 +14,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sidecar/muxwire.h"
 #include "sidecar/sidecar.h"
-
-#define MUX_VERSION 4
-#define MAX_MESSAGE 4096
-
-/* names and values as in PROTOCOL.mux */
-enum {
-	MUX_MSG_HELLO = 0x00000001,
-	MUX_C_NEW_SESSION = 0x10000002,
-	MUX_S_PERMISSION_DENIED = 0x80000002,
-	MUX_S_FAILURE = 0x80000003,
-	MUX_S_EXIT_MESSAGE = 0x80000004,
-};
 
 struct mux_session {
 	struct sidecar *s;
@@ -37,30 +26,25 @@ struct mux_session {
 	void (*on_end)(struct sidecar *s, int code);
 };
 
-static void put32(struct tp_buf *b, uint32_t v)
+int mux_connect(void)
 {
-	char p[4] = { (char)(v >> 24), (char)(v >> 16), (char)(v >> 8), (char)v };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = DIR_MASTER };
+	tp_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	tp_buf_put(b, p, 4);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return -1;
+	return tp_steal_fd(&fd);
 }
 
-static void put_string(struct tp_buf *b, const char *s)
+ssize_t mux_parse(const char *p, size_t n, const char **body, size_t *len)
 {
-	put32(b, (uint32_t)strlen(s));
-	tp_buf_puts(b, s);
-}
-
-static uint32_t get32(const char *p)
-{
-	const unsigned char *u = (const unsigned char *)p;
-
-	return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | u[3];
-}
-
-static void put_message(struct tp_buf *out, const struct tp_buf *body)
-{
-	put32(out, (uint32_t)body->len);
-	tp_buf_put(out, body->data, body->len);
+	if (n < 4)
+		return 0;
+	*len = mux_get32(p);
+	*body = p + 4;
+	if (*len > MUX_MAX_MESSAGE)
+		return -1;
+	return n - 4 < *len ? 0 : (ssize_t)(4 + *len);
 }
 
 void mux_close(struct mux_session *m)
@@ -88,10 +72,10 @@ static bool take(struct mux_session *m, const char *p, size_t n)
 {
 	if (n < 4)
 		return false;
-	switch (get32(p)) {
+	switch (mux_get32(p)) {
 	case MUX_S_EXIT_MESSAGE:
 		if (n >= 12)
-			m->code = (int)get32(p + 8);
+			m->code = (int)mux_get32(p + 8);
 		return true; /* the master closes once the output is out */
 	case MUX_S_PERMISSION_DENIED:
 	case MUX_S_FAILURE:
@@ -104,9 +88,10 @@ static bool take(struct mux_session *m, const char *p, size_t n)
 static void on_master(void *arg, int events)
 {
 	struct mux_session *m = arg;
-	char *room = tp_buf_reserve(&m->in, MAX_MESSAGE);
-	ssize_t n = room ? read(m->fd, room, MAX_MESSAGE) : 0;
-	size_t at = 0;
+	char *room = tp_buf_reserve(&m->in, MUX_MAX_MESSAGE);
+	ssize_t n = room ? read(m->fd, room, MUX_MAX_MESSAGE) : 0, used;
+	const char *body;
+	size_t len;
 
 	(void)events;
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -116,22 +101,15 @@ static void on_master(void *arg, int events)
 		return;
 	}
 	tp_buf_added(&m->in, (size_t)n);
-	while (m->in.len - at >= 4) {
-		size_t len = get32(m->in.data + at);
-
-		if (len > MAX_MESSAGE) {
+	while ((used = mux_parse(m->in.data, m->in.len, &body, &len)) > 0) {
+		if (!take(m, body, len)) {
 			end(m);
 			return;
 		}
-		if (m->in.len - at - 4 < len)
-			break;
-		if (!take(m, m->in.data + at + 4, len)) {
-			end(m);
-			return;
-		}
-		at += 4 + len;
+		tp_buf_consume(&m->in, (size_t)used);
 	}
-	tp_buf_consume(&m->in, at);
+	if (used < 0)
+		end(m);
 }
 
 /* Everything is written at once, before the master has said hello: it reads
@@ -141,33 +119,31 @@ static int request(int fd, const char *command)
 	TP_AUTO_BUF body = TP_BUF_INIT(1 << 16);
 	TP_AUTO_BUF out = TP_BUF_INIT(1 << 16);
 
-	put32(&body, MUX_MSG_HELLO);
-	put32(&body, MUX_VERSION);
-	put_message(&out, &body);
+	mux_put32(&body, MUX_MSG_HELLO);
+	mux_put32(&body, MUX_VERSION);
+	mux_put_message(&out, &body);
 	tp_buf_reset(&body);
-	put32(&body, MUX_C_NEW_SESSION);
-	put32(&body, 1);	  /* request id */
-	put_string(&body, "");	  /* reserved */
-	put32(&body, 0);	  /* no tty */
-	put32(&body, 0);	  /* no X11 */
-	put32(&body, 0);	  /* no agent */
-	put32(&body, 0);	  /* no subsystem */
-	put32(&body, 0xffffffff); /* no escape character */
-	put_string(&body, "");	  /* terminal */
-	put_string(&body, command);
-	put_message(&out, &body);
+	mux_put32(&body, MUX_C_NEW_SESSION);
+	mux_put32(&body, 1);	      /* request id */
+	mux_put_string(&body, "");    /* reserved */
+	mux_put32(&body, 0);	      /* no tty */
+	mux_put32(&body, 0);	      /* no X11 */
+	mux_put32(&body, 0);	      /* no agent */
+	mux_put32(&body, 0);	      /* no subsystem */
+	mux_put32(&body, 0xffffffff); /* no escape character */
+	mux_put_string(&body, "");    /* terminal */
+	mux_put_string(&body, command);
+	mux_put_message(&out, &body);
 	return send(fd, out.data, out.len, MSG_NOSIGNAL) == (ssize_t)out.len ? 0 : -1;
 }
 
 struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int out, int err,
 			     void (*on_end)(struct sidecar *s, int code), struct tp_err *e)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = DIR_MASTER };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = mux_connect();
 	struct mux_session *m;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
-	    request(fd, command) < 0 || send_with_fd(fd, "", 1, in) < 0 ||
+	if (fd < 0 || request(fd, command) < 0 || send_with_fd(fd, "", 1, in) < 0 ||
 	    send_with_fd(fd, "", 1, out) < 0 || send_with_fd(fd, "", 1, err) < 0) {
 		tp_err_errno(e, errno, "cannot open a session over ssh");
 		tp_close_p(&fd);
@@ -178,7 +154,7 @@ struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int
 	m->s = s;
 	m->fd = fd;
 	m->code = -1;
-	m->in = TP_BUF_INIT(4 * MAX_MESSAGE);
+	m->in = TP_BUF_INIT(4 * MUX_MAX_MESSAGE);
 	m->on_end = on_end;
 	m->watch = tp_watch_add(s->loop, fd, TP_READ, on_master, m);
 	return m;

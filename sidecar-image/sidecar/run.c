@@ -15,13 +15,15 @@
 #include <unistd.h>
 
 #include "base/frame.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
 #include "sidecar/sidecar.h"
 
-#define TMPFS_MAGIC 0x01021994
-#define RAMFS_MAGIC 0x858458f6L
+#define LAST_WORD_MS 2000
+#define TMPFS_MAGIC  0x01021994
+#define RAMFS_MAGIC  0x858458f6L
 
 /* The kernel ends every process of the container with its PID 1. */
 static _Noreturn void leave(int code)
@@ -140,6 +142,7 @@ static bool read_program_err(struct program *p)
 	if (p->err.len + (size_t)n > p->err.max)
 		tp_buf_reset(&p->err);
 	tp_buf_put(&p->err, chunk, (size_t)n);
+	p->said_ms = tp_now_ms();
 	return true;
 }
 
@@ -149,10 +152,11 @@ static void on_program_err(void *arg, int events)
 	read_program_err(arg);
 }
 
-/* What it said last says best why it ended. */
+/* What it said last says best why it ended, unless that was long before: ssh
+ * also tells of a forward that led nowhere. */
 static void last_line(struct program *p, char *out, size_t max)
 {
-	size_t end = p->err.len, start;
+	size_t end = tp_now_ms() - p->said_ms < LAST_WORD_MS ? p->err.len : 0, start;
 
 	while (end && strchr("\r\n ", p->err.data[end - 1]))
 		end--;
@@ -298,7 +302,7 @@ static int prepare(struct sidecar *s, struct tp_err *err)
 		return -1;
 	ssh_start(s);
 	link_check(s);
-	if (dnsfwd_start(s, err) < 0 || filter_prepare(s, err) < 0)
+	if (dnsfwd_start(s, err) < 0 || filter_prepare(s, err) < 0 || tohost_start(s, err) < 0)
 		return -1;
 	sidecar_timing(s, "prepared");
 	return 0;
@@ -374,6 +378,35 @@ static bool plain_word(const char *w)
 	return true;
 }
 
+static int add_to_pod(struct sidecar *s, const char *text)
+{
+	char rest;
+	unsigned port;
+
+	if (s->n_to_pod == MAX_TO_POD || sscanf(text, "%5u%c", &port, &rest) != 1 || !port ||
+	    port > 65535)
+		return -1;
+	s->to_pod[s->n_to_pod++] = port;
+	return 0;
+}
+
+/* The ports that the user wants; 0 if F is none of their frames. */
+static int port_setting(struct sidecar *s, const struct tp_frame *f, const char *text,
+			struct tp_err *err)
+{
+	int rc = 0;
+
+	if (strcmp(f->name, TP_CTL_EXPOSE) == 0)
+		rc = forwards_add(s, text);
+	else if (strcmp(f->name, TP_CTL_TO_POD) == 0)
+		rc = add_to_pod(s, text);
+	else if (strcmp(f->name, TP_CTL_TO_HOST) == 0)
+		rc = tohost_add(s, text);
+	return rc < 0 ? tp_err_set(err, TP_ERR_PROTOCOL, "%s is not as it should be: %.80s",
+				   f->name, text) :
+			0;
+}
+
 static int setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *err)
 {
 	tp_autofree char *text = tp_strndup(f->data, f->len);
@@ -411,6 +444,8 @@ static int setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *e
 		rc = hold_answer(s, text, true, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_FAIL) == 0) {
 		rc = hold_answer(s, text, false, err);
+	} else {
+		rc = port_setting(s, f, text, err);
 	}
 	/* a frame of a newer helper is passed over */
 	tp_wipe(text, f->len);
@@ -494,6 +529,7 @@ int sidecar_run(int argc, char **argv)
 	s->user = tp_strdup(TP_AGENT_DEFAULT_USER);
 	s->method = "nft";
 	umask(077);
+	tp_raise_file_limit(); /* for ssh, which inherits it, as well */
 	if (watch_signals(s) < 0) {
 		tp_error("signalfd: %s", strerror(errno));
 		return 1;

@@ -38,6 +38,7 @@
 #define TP_AGENT_DEFAULT_USER "tpdocker"
 #define MAX_CIDRS	      256
 #define MAX_SUBNETS	      16
+#define MAX_TO_POD	      1024
 
 struct sidecar;
 
@@ -50,6 +51,7 @@ struct program {
 	struct tp_child child;
 	struct tp_watch *ended, *err_watch;
 	struct tp_buf err; /* its stderr's last lines */
+	long long said_ms; /* tp_now_ms: when it wrote there last */
 	void (*on_end)(struct sidecar *s, const char *why);
 	struct sidecar *s;
 	const char *name;
@@ -57,6 +59,9 @@ struct program {
 
 struct dnsfwd;
 struct gates;
+struct forwards;
+struct tohost;
+struct mux_forwards;
 struct mux_session;
 
 struct sidecar {
@@ -118,6 +123,10 @@ struct sidecar {
 
 	struct dnsfwd *dnsfwd;
 	struct gates *gates; /* hold.c */
+	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
+	struct tohost *tohost;	     /* tohost.c; NULL: no port leads to the helper's machine */
+	unsigned to_pod[MAX_TO_POD]; /* ports of the loopback that are the pod's */
+	size_t n_to_pod;
 
 	/* what ready waits for */
 	bool described, names_set, probed, dns_checked;
@@ -155,6 +164,31 @@ struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int
 			     void (*on_end)(struct sidecar *s, int code), struct tp_err *e);
 void mux_close(struct mux_session *m); /* NULL is allowed; ON_END is not called */
 
+/* muxfwd.c: remote forwards at the master: BIND:PORT in the pod to HOST:HOST_PORT here. Each
+ * request has a number (0: the way to the master is gone), and ANSWER is called with it later; it
+ * must not close the forwards. ENDED: the connection to the master is over; close it then. */
+typedef void mux_answer_fn(void *arg, uint32_t request, bool ok);
+struct mux_forwards *mux_forwards_open(struct sidecar *s, mux_answer_fn *answer,
+				       void (*ended)(void *arg), void *arg);
+void mux_forwards_close(struct mux_forwards *m); /* NULL is allowed */
+uint32_t mux_forward(struct mux_forwards *m, bool open, const char *bind, unsigned port,
+		     const char *host, unsigned host_port);
+
+/* forward.c: ports of the pod that lead here. TEXT as in TP_CTL_EXPOSE; -1 if it is something else. */
+int forwards_add(struct sidecar *s, const char *text);
+void forwards_up(struct sidecar *s); /* the master can be asked */
+void forwards_down(struct sidecar *s);
+/* " ADDRESS:PORT" for each, for the agent's describe. */
+void forwards_describe(const struct sidecar *s, struct tp_buf *command);
+bool forwards_wants(const struct sidecar *s, unsigned port); /* as a port of the container's */
+
+/* tohost.c: ports of the loopback that lead to the helper's machine. TEXT as in TP_CTL_TO_HOST. */
+int tohost_add(struct sidecar *s, const char *text);
+int tohost_start(struct sidecar *s, struct tp_err *err); /* listens */
+void tohost_link(struct sidecar *s);			 /* the link's kind is known: dial */
+void tohost_stream(struct sidecar *s, int fd); /* the answer of local_dial_host; -1: none now */
+bool tohost_wants(const struct sidecar *s, unsigned port);
+
 /* capture.c */
 int capture_prepare(struct sidecar *s, struct tp_err *err);
 void capture_start(struct sidecar *s);
@@ -169,6 +203,8 @@ void probe_stop(struct sidecar *s);
 int filter_networks(struct sidecar *s, struct tp_err *err);
 void filter_drop_capture(unsigned int port);
 int filter_prepare(struct sidecar *s, struct tp_err *err);
+/* Ports of the loopback that are the pod's go to the capture's port. */
+int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err);
 int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, struct tp_err *err);
 
 /* names.c: the description is there: resolv.conf, hosts, redirects. */
@@ -178,6 +214,7 @@ int names_apply(struct sidecar *s, struct tp_err *err);
 int local_start(struct sidecar *s, struct tp_err *err);
 void local_agent(struct sidecar *s); /* those who wait to dial may */
 void link_check(struct sidecar *s);
+void local_dial_host(struct sidecar *s); /* tohost_stream gets it */
 
 /* hold.c: entry gates that the helper answers. TEXT: "ID", or "ID REASON" when not GO. */
 int hold_listen(struct sidecar *s, const char *name, struct tp_err *err);

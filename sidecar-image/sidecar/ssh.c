@@ -113,6 +113,7 @@ int ssh_prepare(struct sidecar *s, struct tp_err *err)
 static void close_sessions(struct sidecar *s)
 {
 	s->master_up = false;
+	forwards_down(s);
 	mux_close(tp_steal(&s->describe));
 	mux_close(tp_steal(&s->dns_session));
 	mux_close(tp_steal(&s->tunnel));
@@ -285,14 +286,16 @@ static void on_tunnel_end(struct sidecar *s, int code)
 static int open_describe(struct sidecar *s, int err_fd, struct tp_err *err)
 {
 	tp_autoclose int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	TP_AUTO_BUF command = TP_BUF_INIT(1 << 16);
 	int p[2];
 
+	tp_buf_puts(&command, TP_AGENT_PROGRAM " describe");
+	forwards_describe(s, &command);
 	stop_reading();
 	tp_buf_reset(&s->description);
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return tp_err_errno(err, errno, "pipe");
-	s->describe =
-		mux_open(s, TP_AGENT_PROGRAM " describe", null, p[1], err_fd, on_describe_end, err);
+	s->describe = mux_open(s, command.data, null, p[1], err_fd, on_describe_end, err);
 	close(p[1]);
 	reader.fd = p[0];
 	fcntl(reader.fd, F_SETFL, O_NONBLOCK);
@@ -349,6 +352,8 @@ static void open_sessions(struct sidecar *s)
 		return;
 	}
 	open_tunnel(s, err_fd);
+	if (s->master_up) /* the tunnel may have failed */
+		forwards_up(s);
 }
 
 void ssh_capture_offered(struct sidecar *s)
