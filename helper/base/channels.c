@@ -26,7 +26,6 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-#define HEADER	8
 #define BUCKETS 256
 #define MAX_OUT (512u << 10) /* for the stream: past that no socket is read */
 #define TURNS	16	     /* reads of the stream before others get their turn */
@@ -61,52 +60,6 @@ struct tp_channels {
 	char why[256]; /* "" is the orderly end */
 };
 
-static uint32_t get32(const char *p)
-{
-	const unsigned char *u = (const unsigned char *)p;
-
-	return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | u[3];
-}
-
-ssize_t tp_channels_parse(const char *p, size_t n, struct tp_channel_msg *m)
-{
-	size_t want = 0;
-
-	if (n > 4 && (p[4] < TP_CHANNEL_OPEN || p[4] > TP_CHANNEL_CREDIT))
-		return -1;
-	if (n < HEADER)
-		return 0;
-	m->id = get32(p);
-	m->type = (enum tp_channel_type)p[4];
-	m->len = (size_t)(unsigned char)p[6] << 8 | (unsigned char)p[7];
-	m->data = p + HEADER;
-	m->value = 0;
-	if (m->type == TP_CHANNEL_OPEN)
-		want = 2;
-	else if (m->type == TP_CHANNEL_CREDIT)
-		want = 4;
-	if (p[5] ||
-	    (m->type == TP_CHANNEL_DATA ? !m->len || m->len > TP_CHANNEL_PAYLOAD : m->len != want))
-		return -1;
-	if (n - HEADER < m->len)
-		return 0;
-	if (want == 2)
-		m->value = (uint32_t)(unsigned char)m->data[0] << 8 | (unsigned char)m->data[1];
-	else if (want == 4)
-		m->value = get32(m->data);
-	return (ssize_t)(HEADER + m->len);
-}
-
-static void put_header(char *p, uint32_t id, enum tp_channel_type type, size_t len)
-{
-	const unsigned char h[HEADER] = { (unsigned char)(id >> 24), (unsigned char)(id >> 16),
-					  (unsigned char)(id >> 8),  (unsigned char)id,
-					  (unsigned char)type,	     0,
-					  (unsigned char)(len >> 8), (unsigned char)len };
-
-	memcpy(p, h, HEADER);
-}
-
 /* -------------------------------------------------------------- the stream */
 
 static void on_kick(void *arg);
@@ -130,16 +83,16 @@ static void over(struct tp_channels *c, const char *why)
 static void send_msg(struct tp_channels *c, uint32_t id, enum tp_channel_type type, const void *p,
 		     size_t len)
 {
-	char *to = tp_buf_reserve(&c->out, HEADER + len);
+	char *to = tp_buf_reserve(&c->out, TP_CHANNEL_HEADER + len);
 
 	if (!to) {
 		over(c, "the other side does not read what it is sent");
 		return;
 	}
-	put_header(to, id, type, len);
+	tp_channels_header(to, id, type, len);
 	if (len)
-		memcpy(to + HEADER, p, len);
-	tp_buf_added(&c->out, HEADER + len);
+		memcpy(to + TP_CHANNEL_HEADER, p, len);
+	tp_buf_added(&c->out, TP_CHANNEL_HEADER + len);
 }
 
 static void watch_channel(struct channel *ch)
@@ -311,13 +264,13 @@ static bool read_socket(struct channel *ch)
 {
 	struct tp_channels *c = ch->c;
 	size_t most = ch->credit < TP_CHANNEL_PAYLOAD ? ch->credit : TP_CHANNEL_PAYLOAD;
-	char *p = tp_buf_reserve(&c->out, HEADER + TP_CHANNEL_PAYLOAD);
+	char *p = tp_buf_reserve(&c->out, TP_CHANNEL_HEADER + TP_CHANNEL_PAYLOAD);
 	ssize_t n;
 
 	if (!p)
 		return true;
 	do
-		n = recv(ch->fd, p + HEADER, most, MSG_DONTWAIT);
+		n = recv(ch->fd, p + TP_CHANNEL_HEADER, most, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN;
@@ -326,8 +279,8 @@ static bool read_socket(struct channel *ch)
 		send_msg(c, ch->id, TP_CHANNEL_END, "", 0);
 		return true;
 	}
-	put_header(p, ch->id, TP_CHANNEL_DATA, (size_t)n);
-	tp_buf_added(&c->out, HEADER + (size_t)n);
+	tp_channels_header(p, ch->id, TP_CHANNEL_DATA, (size_t)n);
+	tp_buf_added(&c->out, TP_CHANNEL_HEADER + (size_t)n);
 	ch->credit -= (size_t)n;
 	return true;
 }

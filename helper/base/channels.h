@@ -28,6 +28,7 @@
 #define TP_CHANNELS_MAX	   4096		/* connections at once; more are refused */
 #define TP_CHANNEL_WINDOW  (256u << 10) /* bytes of one connection that are under way at most */
 #define TP_CHANNEL_PAYLOAD 32768
+#define TP_CHANNEL_HEADER  8
 
 enum tp_channel_type {
 	TP_CHANNEL_OPEN = 1, /* the number, 2 bytes */
@@ -65,7 +66,8 @@ size_t tp_channels_count(const struct tp_channels *c);
 /* Closes the socket FD so that its peer gets a reset, not an orderly end. */
 void tp_channels_reset(int fd);
 
-/* Apart for tests: the first message of P. > 0 the bytes it takes; 0 incomplete; -1 garbage. */
+/* channelmsg.c: the first message of P: > 0 the bytes it takes; 0 incomplete; -1 garbage. And the
+ * TP_CHANNEL_HEADER bytes that go before LEN of a payload. */
 struct tp_channel_msg {
 	uint32_t id;
 	enum tp_channel_type type;
@@ -74,5 +76,6 @@ struct tp_channel_msg {
 	uint32_t value; /* of OPEN and CREDIT */
 };
 ssize_t tp_channels_parse(const char *p, size_t n, struct tp_channel_msg *m);
+void tp_channels_header(char *p, uint32_t id, enum tp_channel_type type, size_t len);
 
 #endif

@@ -95,6 +95,28 @@ bool forwards_wants(const struct sidecar *s, unsigned port)
 	return false;
 }
 
+/* The helper tells the user of those that cannot be had; they are tried all
+ * the same, as who has the port may go. */
+void forwards_described(struct sidecar *s, const char *text, size_t n)
+{
+	struct forwards *fs = s->forwards;
+	tp_autofree char *copy = tp_strndup(text, n);
+	char *line, *save = NULL;
+
+	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *state = strchr(line, ' ');
+
+		for (size_t i = 0; fs && state && i < fs->n; i++) {
+			char name[32];
+
+			snprintf(name, sizeof(name), "%s:%u", fs->v[i].bind, fs->v[i].remote);
+			if (strlen(name) == (size_t)(state - line) &&
+			    strncmp(name, line, strlen(name)) == 0)
+				fs->v[i].told = strcmp(state, " ok") != 0;
+		}
+	}
+}
+
 /* The master could not listen there. Why, it does not say. */
 static void refused(struct forwards *fs, struct forward *f)
 {

@@ -91,6 +91,8 @@ int names_apply(struct sidecar *s, struct tp_err *err)
 		else if (strcmp(f.name, "hostname") == 0) {
 			free(hostname);
 			hostname = tp_strndup(f.data, f.len);
+		} else if (strcmp(f.name, "ports") == 0) {
+			forwards_described(s, f.data, f.len);
 		}
 		at += (size_t)used;
 	}

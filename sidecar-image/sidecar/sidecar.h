@@ -122,7 +122,7 @@ struct sidecar {
 	char probe_buf[80];
 
 	struct dnsfwd *dnsfwd;
-	struct gates *gates; /* hold.c */
+	struct gates *gates;	     /* hold.c */
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
 	struct tohost *tohost;	     /* tohost.c; NULL: no port leads to the helper's machine */
 	unsigned to_pod[MAX_TO_POD]; /* ports of the loopback that are the pod's */
@@ -176,6 +176,8 @@ uint32_t mux_forward(struct mux_forwards *m, bool open, const char *bind, unsign
 
 /* forward.c: ports of the pod that lead here. TEXT as in TP_CTL_EXPOSE; -1 if it is something else. */
 int forwards_add(struct sidecar *s, const char *text);
+/* What the agent says of them ("ports" of its description). */
+void forwards_described(struct sidecar *s, const char *text, size_t n);
 void forwards_up(struct sidecar *s); /* the master can be asked */
 void forwards_down(struct sidecar *s);
 /* " ADDRESS:PORT" for each, for the agent's describe. */
