@@ -10,6 +10,7 @@
 #include "kube/pod.h"
 #include "session/cleanup.h"
 #include "session/link.h"
+#include "session/service.h"
 #include "session/sidecar.h"
 
 #define EXEC_MS 10000
@@ -67,6 +68,10 @@ int tp_cleanup_cluster(struct tp_kube *k, const struct tp_record *r, struct tp_c
 	/* The pod first: once the labels are gone nothing points to it. */
 	if (r->pod && delete_agent(k, r, c, &e)) {
 		tp_err_prefix(&e, "cannot delete the agent pod %s", r->pod);
+		keep_error(err, &rc, &e);
+	}
+	if (r->service && tp_service_delete(k, r->service, r->id, c, &e)) {
+		tp_err_prefix(&e, "cannot delete the Service %s", r->service);
 		keep_error(err, &rc, &e);
 	}
 	if (r->mode == TP_MODE_SWAP && r->workload.name &&

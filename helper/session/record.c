@@ -140,6 +140,7 @@ char *tp_record_print(const struct tp_record *r, struct tp_err *err)
 	tp_jw_str(w, "pod", r->pod);
 	tp_jw_str(w, "podContainer", r->pod_container);
 	tp_jw_str(w, "authorizedKey", r->authorized_key);
+	tp_jw_str(w, "service", r->service);
 	tp_jw_end(w);
 	return tp_jw_finish(w, NULL, err);
 }
@@ -191,6 +192,7 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 	r->pod = dup_at(j, "pod");
 	r->pod_container = dup_at(j, "podContainer");
 	r->authorized_key = dup_at(j, "authorizedKey");
+	r->service = dup_at(j, "service");
 	if (r->workload.name && (!r->workload.kind || !r->workload.group || !r->workload.version ||
 				 !r->workload.resource)) {
 		tp_record_free(r);
@@ -314,22 +316,13 @@ int tp_record_list(struct tp_strv *ids, struct tp_err *err)
 
 void tp_record_free(struct tp_record *r)
 {
-	char **strings[] = { &r->name,
-			     &r->by,
-			     &r->kubeconfig,
-			     &r->kubeconfig_env,
-			     &r->context,
-			     &r->namespace,
-			     &r->docker_host,
-			     &r->docker_context,
-			     &r->docker_config,
-			     &r->pod,
-			     &r->pod_container,
-			     &r->authorized_key,
-			     &r->link_dir,
-			     &r->docker_tls_ca,
-			     &r->docker_tls_cert,
-			     &r->docker_tls_key };
+	char **strings[] = {
+		&r->name,	   &r->by,	  &r->kubeconfig,    &r->kubeconfig_env,
+		&r->context,	   &r->namespace, &r->docker_host,   &r->docker_context,
+		&r->docker_config, &r->pod,	  &r->pod_container, &r->authorized_key,
+		&r->service,	   &r->link_dir,  &r->docker_tls_ca, &r->docker_tls_cert,
+		&r->docker_tls_key
+	};
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

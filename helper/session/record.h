@@ -51,6 +51,7 @@ struct tp_record {
 	char *pod;			 /* the agent pod */
 	char *pod_container;		 /* the agent's container in it */
 	char *authorized_key;		 /* existing: the public key to revoke */
+	char *service;			 /* new: the Service in front of the agent; or NULL */
 
 	int lock_fd; /* -1: not held by us */
 };

@@ -46,6 +46,7 @@ static void fill(struct tp_record *r)
 	r->workload.name = tp_strdup("web");
 	r->workload.builtin = true;
 	r->pod = tp_strdup("web-tpdocker-x");
+	r->service = tp_strdup("svc");
 }
 
 static void test_id(void **state)
@@ -78,6 +79,7 @@ static void test_round_trip(void **state)
 	assert_string_equal(back.workload.name, "web");
 	assert_true(back.workload.builtin);
 	assert_string_equal(back.pod, "web-tpdocker-x");
+	assert_string_equal(back.service, "svc");
 	assert_int_equal(back.mode, TP_MODE_SWAP);
 	assert_int_equal(back.started, 1234567890);
 	assert_null(back.kubeconfig);
