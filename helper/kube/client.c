@@ -2,6 +2,7 @@
 #include "kube/client.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct tp_kube {
 	/* Clients with an earlier certificate: other threads may still use them. */
 	struct tp_http_client **old;
 	size_t n_old;
+	int version; /* 1022 for 1.22; 0: not known */
 };
 
 static int auth(void *arg, struct tp_strv *headers, struct tp_cancel *cancel, struct tp_err *err)
@@ -275,6 +277,17 @@ int tp_kube_can(struct tp_kube *k, const char *verb, const char *group, const ch
 	return tp_json_bool_at(doc, "status.allowed", false);
 }
 
+/* "v1.22.3-gke.7" */
+static int version_number(const char *text)
+{
+	int major = 0, minor = 0;
+
+	if (!text || sscanf(text, "v%d.%d", &major, &minor) != 2 || major < 1 || major > 99 ||
+	    minor < 0 || minor > 999)
+		return 0;
+	return major * 1000 + minor;
+}
+
 /* Whether it is an API server at all. One that keeps /version from us is one. */
 static int check_version(struct tp_kube *k, struct tp_cancel *c, struct tp_err *err)
 {
@@ -299,7 +312,13 @@ static int check_version(struct tp_kube *k, struct tp_cancel *c, struct tp_err *
 			err, TP_ERR_PROTOCOL,
 			"it does not answer as a Kubernetes API server does (HTTP status %d)",
 			resp.status);
+	k->version = version_number(tp_json_str_at(doc, "gitVersion"));
 	return 0;
+}
+
+int tp_kube_version(const struct tp_kube *k)
+{
+	return k->version;
 }
 
 int tp_kube_check(struct tp_kube *k, struct tp_cancel *c, struct tp_err *err)

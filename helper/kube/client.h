@@ -35,6 +35,8 @@ int tp_kube_status_error(struct tp_kube *k, int status, const char *body, size_t
 /* Says early whether server and credentials work (GET /version and one cheap
  * authorised request), naming the server, the context and the cause. */
 int tp_kube_check(struct tp_kube *k, struct tp_cancel *c, struct tp_err *err);
+/* The server's version as tp_kube_check saw it: 1022 for 1.22; 0 if it does not tell. */
+int tp_kube_version(const struct tp_kube *k);
 /* Whether VERB on GROUP/RESOURCE/SUBRESOURCE in our namespace is allowed (SelfSubjectAccessReview, which every
  * authenticated user may make): 1 yes, 0 no, -1 ERR. NAME may be NULL. */
 int tp_kube_can(struct tp_kube *k, const char *verb, const char *group, const char *resource,

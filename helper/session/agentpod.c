@@ -131,6 +131,44 @@ const char *tp_agentpod_target(const struct tp_workload_ref *ref, const struct t
 	return name ? name : tp_json_str_at(tmpl, "spec.containers[0].name");
 }
 
+/*
+ * Anybody may listen below 1024 in this pod's network namespace. The Pod
+ * Security Standard "restricted" allows this very setting, from 1.22 on; older
+ * kubelets refuse a pod that has it.
+ */
+#define LOW_PORTS "net.ipv4.ip_unprivileged_port_start"
+
+static void write_low_ports(struct tp_jw *w, const struct tp_json *sysctls)
+{
+	tp_jw_array(w, "sysctls");
+	for (size_t i = 0; i < tp_json_len(sysctls); i++) {
+		const char *name = tp_json_str_at(tp_json_at(sysctls, i), "name");
+
+		if (!name || strcmp(name, LOW_PORTS))
+			tp_jw_value(w, NULL, tp_json_at(sysctls, i));
+	}
+	tp_jw_object(w, NULL);
+	tp_jw_str(w, "name", LOW_PORTS);
+	tp_jw_str(w, "value", "0");
+	tp_jw_end(w);
+	tp_jw_end(w);
+}
+
+static void write_declared(struct tp_jw *w, const struct tp_ports *ports)
+{
+	if (!ports || !tp_ports_count(ports, TP_PORT_EXPOSE))
+		return;
+	tp_jw_array(w, "ports");
+	for (size_t i = 0; i < ports->n; i++) {
+		if (ports->v[i].kind != TP_PORT_EXPOSE)
+			continue;
+		tp_jw_object(w, NULL);
+		tp_jw_int(w, "containerPort", ports->v[i].remote);
+		tp_jw_end(w);
+	}
+	tp_jw_end(w);
+}
+
 char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err)
 {
 	TP_AUTO_JW *w = tp_jw_new();
@@ -155,11 +193,14 @@ char *tp_agentpod_new(const struct tp_agentpod *a, struct tp_err *err)
 	tp_jw_object(w, "seccompProfile");
 	tp_jw_str(w, "type", "RuntimeDefault");
 	tp_jw_end(w);
+	if (a->low_ports)
+		write_low_ports(w, NULL);
 	tp_jw_end(w);
 	tp_jw_array(w, "containers");
 	tp_jw_object(w, NULL);
 	tp_jw_str(w, "name", "agent");
 	tp_agentpod_put_agent(w, a);
+	write_declared(w, a->ports);
 	tp_jw_array(w, "env");
 	tp_agentpod_put_env(w, a);
 	tp_jw_end(w);
@@ -235,12 +276,31 @@ void tp_agentpod_put_owner(struct tp_jw *w, const struct tp_agentpod *a)
 	tp_jw_end(w);
 }
 
+/* The pod's security context, kept but for the sysctl that is needed. The
+ * node's own network namespace is not to be changed. */
+static void write_security_context(struct tp_jw *w, const struct tp_agentpod *a,
+				   const struct tp_json *spec)
+{
+	static const char *const except[] = { "sysctls", NULL };
+	const struct tp_json *sc = tp_json_get(spec, "securityContext");
+
+	if (!a->low_ports || tp_json_bool_at(spec, "hostNetwork", false)) {
+		if (sc)
+			tp_jw_value(w, "securityContext", sc);
+		return;
+	}
+	tp_jw_object(w, "securityContext");
+	tp_agentpod_copy_members(w, sc, except);
+	write_low_ports(w, tp_json_get(sc, "sysctls"));
+	tp_jw_end(w);
+}
+
 char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref *ref,
 		       const struct tp_json *workload, char **container, struct tp_err *err)
 {
-	static const char *const spec_except[] = { "containers", "volumes",   "restartPolicy",
-						   "hostname",	 "subdomain", "nodeName",
-						   NULL };
+	static const char *const spec_except[] = { "containers",      "volumes",   "restartPolicy",
+						   "hostname",	      "subdomain", "nodeName",
+						   "securityContext", NULL };
 	const struct tp_json *tmpl = tp_json_path(workload, "spec.template");
 	const struct tp_json *spec = tp_json_get(tmpl, "spec");
 	const struct tp_json *meta = tp_json_get(tmpl, "metadata");
@@ -266,6 +326,7 @@ char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref
 
 	tp_jw_object(w, "spec");
 	tp_agentpod_copy_members(w, spec, spec_except);
+	write_security_context(w, a, spec);
 	tp_jw_str(w, "restartPolicy", "OnFailure");
 	/* A StatefulSet's agent stands in for pod 0, under its name in DNS. */
 	if (stateful)

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "kube/workload.h"
+#include "session/ports.h"
 
 #define TP_AGENT_TTL 180 /* seconds that an agent outlives its last connection */
 
@@ -16,8 +17,10 @@ struct tp_agentpod {
 	const char *name;	  /* the pod's */
 	const char *session, *by; /* for label and annotation */
 	const char *image;
-	const char *authorized_key;  /* public, one line */
-	const char *service_account; /* new agents only; NULL: the namespace's default */
+	const char *authorized_key;   /* public, one line */
+	const char *service_account;  /* new agents only; NULL: the namespace's default */
+	const struct tp_ports *ports; /* new agents declare those that are exposed; NULL: none */
+	bool low_ports; /* let it listen below 1024 without any privilege (a sysctl; from 1.22 on) */
 };
 
 /* A pod's name for a swap: the workload's name and the session's id, at most 63 bytes, never ending like a
@@ -39,6 +42,9 @@ char *tp_agentpod_swap(const struct tp_agentpod *a, const struct tp_workload_ref
  * it traffic, and no controller adopts it. REF and *CONTAINER as above. */
 char *tp_agentpod_env(const struct tp_agentpod *a, const struct tp_workload_ref *ref,
 		      const struct tp_json *workload, char **container, struct tp_err *err);
+
+/* The container of a pod template that becomes the agent: REF's, else the default one. NULL if there is none. */
+const char *tp_agentpod_target(const struct tp_workload_ref *ref, const struct tp_json *tmpl);
 
 /* The hostname that a pod of this spec will have: spec.hostname, else its name. */
 const char *tp_agentpod_hostname(const struct tp_json *pod);

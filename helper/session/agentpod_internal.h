@@ -5,9 +5,6 @@
 
 #include "session/agentpod.h"
 
-/* The container of a pod template that becomes the agent: REF's, else the default one. NULL if there is none. */
-const char *tp_agentpod_target(const struct tp_workload_ref *ref, const struct tp_json *tmpl);
-
 /* Members of metadata: those of the template (NULL: none) and ours. STATEFUL_POD: the name that a StatefulSet's pod
  * would carry in a label, or NULL. */
 void tp_agentpod_put_labels(struct tp_jw *w, const struct tp_agentpod *a,

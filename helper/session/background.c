@@ -15,6 +15,7 @@ int tp_session_background(struct tp_session *s, struct tp_err *err)
 	int null, log;
 	pid_t pid;
 
+	tp_tohost_settle(s->tohost); /* its thread would not be there in the child */
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0)

@@ -80,6 +80,7 @@ void tp_session_end(struct tp_session *s)
 	tp_session_task(s, end_cluster);
 	tp_session_task(s, end_engine);
 	tp_session_wait_tasks(s);
+	tp_tohost_free(tp_steal(&s->tohost));
 	tp_link_free(tp_steal(&s->link));
 	if (s->cluster_undone && s->engine_undone) {
 		tp_record_remove(&s->record);

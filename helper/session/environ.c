@@ -25,14 +25,15 @@ static int parse_env(const char *p, size_t n, struct tp_remote *r, struct tp_err
 	return 0;
 }
 
-static void parse_mounts(const char *p, size_t n, struct tp_remote *r)
+/* Lines; of mounts, only paths. */
+static void parse_lines(const char *p, size_t n, bool paths, struct tp_strv *out)
 {
 	while (n) {
 		const char *nl = memchr(p, '\n', n);
 		size_t len = nl ? (size_t)(nl - p) : n;
 
-		if (len && *p == '/')
-			tp_strv_take(&r->mounts, tp_strndup(p, len));
+		if (len && (!paths || *p == '/'))
+			tp_strv_take(out, tp_strndup(p, len));
 		len += nl ? 1 : 0;
 		p += len;
 		n -= len;
@@ -60,7 +61,9 @@ int tp_remote_parse(const char *p, size_t n, struct tp_remote *r, struct tp_err 
 								 strcspn(f.data, "\n") :
 								 f.len);
 		} else if (!strcmp(f.name, "mounts")) {
-			parse_mounts(f.data, f.len, r);
+			parse_lines(f.data, f.len, true, &r->mounts);
+		} else if (!strcmp(f.name, "ports")) {
+			parse_lines(f.data, f.len, false, &r->ports);
 		}
 		p += used;
 		n -= (size_t)used;
@@ -109,6 +112,7 @@ void tp_remote_free(struct tp_remote *r)
 {
 	tp_strv_free(&r->env);
 	tp_strv_free(&r->mounts);
+	tp_strv_free(&r->ports);
 	free(r->hostname);
 	r->hostname = NULL;
 }

@@ -13,6 +13,7 @@ struct tp_remote {
 	struct tp_strv env; /* "K=V", exact bytes */
 	char *hostname;
 	struct tp_strv mounts; /* paths of the volumes */
+	struct tp_strv ports;  /* "ADDRESS:PORT STATE" of those that it was asked about */
 };
 
 /* -1 ERR (PROTOCOL): not frames, a variable without "=", too many. Unknown frames are passed over. */

@@ -22,7 +22,7 @@
 /*
  * One connection of the sidecar's, from accept to its end:
  *
- *   GREETING --check--> closed
+ *   GREETING --check--> closed;  --host--> handed over
  *      |
  *      '--dial--> DIALLING (a task opens the port-forward) --> RELAYING
  */
@@ -153,7 +153,7 @@ static void conn_dial(struct conn *c)
 	c->task = tp_task_start(k->loop, dial_task, dial_done, c);
 }
 
-/* Complete once there is a newline: "tpdocker NONCE check|dial". */
+/* Complete once there is a newline: "tpdocker NONCE check|dial|host". */
 static void greeting_ready(void *arg, int events)
 {
 	struct conn *c = arg;
@@ -186,6 +186,9 @@ static void greeting_ready(void *arg, int events)
 		conn_dial(c);
 		return;
 	}
+	snprintf(want, sizeof(want), "tpdocker %s host", c->link->nonce);
+	if (!strcmp(c->greeting, want) && c->link->ev.host)
+		c->link->ev.host(c->link->ev.arg, tp_steal(&c->near));
 	snprintf(want, sizeof(want), "tpdocker %s check", c->link->nonce);
 	if (!strcmp(c->greeting, want))
 		(void)tp_stream_write(c->near, "ok\n", 3);

@@ -29,6 +29,8 @@ void tp_link_remove(const char *dir);
 struct tp_link_events {
 	/* A port-forward could not be opened. NOT_FOUND: the agent pod is gone. */
 	void (*dial_failed)(void *arg, const struct tp_err *err);
+	/* The sidecar opened a stream for --container-to-host, the callee's. NULL: none is wanted. */
+	void (*host)(void *arg, struct tp_stream *s);
 	void *arg;
 };
 

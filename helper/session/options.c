@@ -22,6 +22,10 @@ const struct tp_opt tp_session_opt_table[] = {
 	TP_FORWARD_OPT,
 	OPT("also-proxy", TP_OPT_LIST, "CIDR", "reach this range through the cluster although it is one of the container's own networks", also_proxy, NULL),
 	OPT("never-proxy", TP_OPT_LIST, "CIDR", "reach this range from this machine, not through the cluster", never_proxy, NULL),
+	OPT("expose", TP_OPT_LIST, "LOCAL[:REMOTE]", "let the pod's port REMOTE lead to the container's port LOCAL; ranges and names too (the swapped container's own ports are exposed anyway)", expose, NULL),
+	OPT("from-pod", TP_OPT_LIST, "PORT", "let the pod's other containers reach the container's port on their localhost", from_pod, NULL),
+	OPT("to-pod", TP_OPT_LIST, "PORT", "reach a port of the pod's other containers on localhost", to_pod, NULL),
+	OPT("container-to-host", TP_OPT_LIST, "CPORT[:HPORT]", "let the container's localhost:CPORT lead to this machine's localhost:HPORT", to_host, NULL),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
 	TP_WHERE_OPTS,
 	TP_OPT_END,
@@ -77,6 +81,25 @@ static int name_check(const char *opt, const char *s, struct tp_err *err)
 		opt, s);
 }
 
+struct tp_port_wants tp_session_opts_ports(const struct tp_session_opts *o)
+{
+	return (struct tp_port_wants){ &o->expose, &o->from_pod, &o->to_pod, &o->to_host };
+}
+
+static int ports_check(const struct tp_session_opts *o, struct tp_err *err)
+{
+	struct tp_port_wants w = tp_session_opts_ports(o);
+
+	if (tp_ports_check(&w, err))
+		return -1;
+	if (o->new_deployment && o->expose.n && !islower((unsigned char)o->new_deployment[0]))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--new-deployment %s: with --expose it is the name of a Service "
+				  "too, which begins with a letter",
+				  o->new_deployment);
+	return 0;
+}
+
 int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 {
 	int ways = !!o->swap_deployment + !!o->new_deployment + !!o->deployment;
@@ -114,7 +137,7 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 	for (size_t i = 0; i < o->never_proxy.n; i++)
 		if (cidr_check("never-proxy", o->never_proxy.v[i], err))
 			return -1;
-	return 0;
+	return ports_check(o, err);
 }
 
 void tp_session_opts_apply(struct tp_session_opts *o)
@@ -154,4 +177,8 @@ void tp_session_opts_free(struct tp_session_opts *o)
 	}
 	tp_strv_free(&o->also_proxy);
 	tp_strv_free(&o->never_proxy);
+	tp_strv_free(&o->expose);
+	tp_strv_free(&o->from_pod);
+	tp_strv_free(&o->to_pod);
+	tp_strv_free(&o->to_host);
 }

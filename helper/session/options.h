@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/opt.h"
 #include "docker/endpoint.h"
+#include "session/ports.h"
 
 #define TP_IMAGE "tpdocker/sidecar:" TP_VERSION /* one image, two roles */
 
@@ -18,6 +19,7 @@ struct tp_session_opts {
 	char *image;
 	char *port_forward;
 	struct tp_strv also_proxy, never_proxy;
+	struct tp_strv expose, from_pod, to_pod, to_host;
 	char *docker_host, *docker_context, *docker_path;
 	bool timings, verbose, quiet, help;
 };
@@ -54,6 +56,8 @@ extern const struct tp_opt tp_session_opt_table[];
 /* What can be refused by looking at the options alone: two ways at once, a
  * bad CIDR, an unknown port-forward kind, bad names. 0 or -1 ERR (USAGE). */
 int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err);
+/* The options about ports, for session/ports.h. They point into O. */
+struct tp_port_wants tp_session_opts_ports(const struct tp_session_opts *o);
 /* Sets the log level, and fills in defaults (image). */
 void tp_session_opts_apply(struct tp_session_opts *o);
 void tp_session_opts_docker(const struct tp_session_opts *o, struct tp_docker_globals *g);

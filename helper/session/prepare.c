@@ -27,14 +27,13 @@
 static int check_rights(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 {
 	const struct tp_workload_ref *w = &s->record.workload;
-	struct tp_right rights[] = {
+	struct tp_right rights[10] = {
 		{ "create", "", "pods", NULL, NULL, NULL },
 		{ "get", "", "pods", NULL, NULL, NULL },
 		{ "watch", "", "pods", NULL, NULL, NULL },
 		{ "delete", "", "pods", NULL, NULL, NULL },
 		{ "get", "", "pods", "log", NULL, NULL },
 		{ "get", "", "pods", "portforward", NULL, "create" },
-		{ "patch", w->group, w->resource, NULL, w->name, NULL },
 	};
 	struct tp_right existing[] = {
 		{ "get", "", "pods", NULL, NULL, NULL },
@@ -43,10 +42,18 @@ static int check_rights(struct tp_session *s, struct tp_cancel *c, struct tp_err
 		{ "get", "", "pods", "portforward", NULL, "create" },
 	};
 
+	static const char *const service_verbs[] = { "create", "get", "delete" };
+	size_t n = 6;
+
 	if (s->record.mode == TP_MODE_EXISTING)
 		return tp_rights_check(s->kube, existing, TP_ARRAY_SIZE(existing), c, err);
-	return tp_rights_check(s->kube, rights,
-			       TP_ARRAY_SIZE(rights) - (s->record.mode != TP_MODE_SWAP), c, err);
+	if (s->record.mode == TP_MODE_SWAP)
+		rights[n++] =
+			(struct tp_right){ "patch", w->group, w->resource, NULL, w->name, NULL };
+	for (size_t i = 0; s->record.service && i < TP_ARRAY_SIZE(service_verbs); i++)
+		rights[n++] =
+			(struct tp_right){ service_verbs[i], "", "services", NULL, NULL, NULL };
+	return tp_rights_check(s->kube, rights, n, c, err);
 }
 
 /* Somebody's swap whose agent is gone is a leftover of a tpdocker that could
@@ -101,7 +108,9 @@ static int prepare_pod(struct tp_session *s, struct tp_cancel *c, struct tp_err 
 				 .by = s->record.by,
 				 .image = s->opts->image,
 				 .authorized_key = s->public_key,
-				 .service_account = s->opts->serviceaccount };
+				 .service_account = s->opts->serviceaccount,
+				 .ports = &s->ports,
+				 .low_ports = tp_session_wants_low_ports(s) };
 	TP_AUTO_JSON *pod = NULL;
 
 	if (s->record.mode == TP_MODE_SWAP) {
@@ -152,12 +161,14 @@ static int prepare_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	case TP_MODE_EXISTING:
 		if (check_rights(s, c, err) ||
 		    tp_agent_find(s->kube, &r->workload, s->workload, &r->pod, &r->pod_container,
-				  &s->hostname, c, err))
+				  &s->hostname, c, err) ||
+		    tp_session_ports_plan(s, c, err))
 			return -1;
 		tp_timings_mark("cluster checked");
 		return 0;
 	}
-	if (check_rights(s, c, err) || prepare_pod(s, c, err))
+	if (tp_session_ports_plan(s, c, err) || check_rights(s, c, err) || prepare_pod(s, c, err) ||
+	    tp_session_service_check(s, c, err))
 		return -1;
 	tp_timings_mark("cluster checked");
 	return 0;

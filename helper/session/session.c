@@ -192,6 +192,7 @@ void tp_session_free(struct tp_session *s)
 		close(s->signal_fd);
 		sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
 	}
+	tp_tohost_free(s->tohost);
 	tp_link_free(s->link);
 	tp_control_free(s->control);
 	tp_stream_close(s->sidecar_stream);
@@ -209,6 +210,8 @@ void tp_session_free(struct tp_session *s)
 	free(s->progress);
 	pthread_mutex_destroy(&s->progress_lock);
 	free(s->hostname);
+	free(s->service_address);
+	tp_ports_free(&s->ports);
 	tp_swap_record_free(&s->swap);
 	tp_buf_free(&s->sidecar_log);
 	tp_agent_ready_free(&s->agent);

@@ -25,8 +25,10 @@
 #include "session/environ.h"
 #include "session/link.h"
 #include "session/options.h"
+#include "session/ports.h"
 #include "session/record.h"
 #include "session/sidecar.h"
+#include "session/tohost.h"
 #include "session/volumes.h"
 
 struct tp_session {
@@ -52,9 +54,12 @@ struct tp_session {
 	char *hostname;
 	enum tp_forward_kind forward;
 	struct tp_swap_record swap;
+	struct tp_ports ports;
 
 	/* what there is */
 	struct tp_link *link;
+	struct tp_tohost *tohost; /* NULL: no port of this machine's is wanted */
+	char *service_address;	  /* of record.service, once it was made */
 	struct tp_control *control;
 	char sidecar_id[65];
 	struct tp_stream *sidecar_stream; /* between the task and the loop */
@@ -132,6 +137,19 @@ int tp_session_dry_run(struct tp_session *s, struct tp_cancel *c, struct tp_err 
 void tp_session_progress_begin(struct tp_session *s);
 void tp_session_progress(void *arg, const char *text);
 void tp_session_progress_end(struct tp_session *s);
+
+/* sessionports.c: the plan (prepare's; the workload, or the standing agent's pod, is known; may set record.service), whether the
+ * Service can be made, and its making for the pod object POD; whether the pod must say that low ports are anybody's. */
+int tp_session_ports_plan(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
+int tp_session_service_check(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
+int tp_session_service_create(struct tp_session *s, const struct tp_json *pod, struct tp_cancel *c,
+			      struct tp_err *err);
+bool tp_session_wants_low_ports(const struct tp_session *s);
+/* The frames for the sidecar; what the agent found out (in s->remote): -1 ERR if a port that was asked for
+ * cannot be had; a line for the user about what leads where. */
+void tp_session_ports_send(struct tp_session *s);
+int tp_session_ports_judge(struct tp_session *s, struct tp_err *err);
+void tp_session_ports_tell(const struct tp_session *s);
 
 /* Runs tasks FN(S) side by side until all are done or the session fails;
  * 0, or -1 and S->err. LOOP events go on meanwhile. */

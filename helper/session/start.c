@@ -107,6 +107,8 @@ static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	pod = tp_pod_create(s->kube, s->pod_json, NULL, err);
 	if (!pod)
 		return -1;
+	if (tp_session_service_create(s, pod, NULL, err))
+		return -1;
 	read_mounts(s, pod);
 	tp_session_progress_begin(s);
 	tp_timings_mark("agent pod created");
@@ -184,6 +186,12 @@ static void link_is_down(struct tp_session *s, const struct tp_frame *f)
 		tp_session_task(s, look_at_agent);
 }
 
+static void dial_host(struct tp_session *s)
+{
+	if (s->tohost)
+		tp_tohost_dial_exec(s->tohost, s->engine, s->sidecar_id);
+}
+
 static void control_frame(void *arg, const struct tp_frame *f)
 {
 	struct tp_session *s = arg;
@@ -196,11 +204,18 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		s->sidecar_prepared = true;
 		tell_agent(s);
 	} else if (!strcmp(f->name, TP_CTL_DIAL)) {
-		tp_link_dial_exec(s->link, s->engine, s->sidecar_id);
+		if (f->len == 4 && !memcmp(f->data, "host", 4))
+			dial_host(s);
+		else
+			tp_link_dial_exec(s->link, s->engine, s->sidecar_id);
 	} else if (!strcmp(f->name, TP_CTL_DESCRIBE)) {
 		if (s->described)
 			return; /* after a reconnection: the container has its environment */
 		if (tp_remote_parse(f->data, f->len, &s->remote, &e)) {
+			tp_session_fail(s, &e);
+			return;
+		}
+		if (tp_session_ports_judge(s, &e)) {
 			tp_session_fail(s, &e);
 			return;
 		}
@@ -254,6 +269,7 @@ static void sidecar_started(void *arg)
 	send_list(s, TP_CTL_DNS_OPTION, &s->args->dns_options);
 	if (local)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
+	tp_session_ports_send(s);
 	if (s->opts->verbose)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
 	if (s->volumes == TP_VOLUMES_COPY) {
@@ -297,6 +313,16 @@ static void dial_failed(void *arg, const struct tp_err *err)
 		tp_session_fail(s, err);
 }
 
+static void host_stream(void *arg, struct tp_stream *stream)
+{
+	struct tp_session *s = arg;
+
+	if (s->tohost)
+		tp_tohost_serve(s->tohost, stream);
+	else
+		tp_stream_close(stream);
+}
+
 static void tunnel_late(void *arg)
 {
 	struct tp_session *s = arg;
@@ -307,9 +333,11 @@ static void tunnel_late(void *arg)
 
 int tp_session_start(struct tp_session *s, struct tp_err *err)
 {
-	struct tp_link_events ev = { dial_failed, s };
+	struct tp_link_events ev = { .dial_failed = dial_failed, .host = host_stream, .arg = s };
 	struct tp_timer *late = NULL;
 
+	if (tp_ports_count(&s->ports, TP_PORT_TO_HOST))
+		s->tohost = tp_tohost_new(s->loop, &s->ports);
 	s->link = tp_link_new(s->loop, s->record.link_dir, &ev);
 	if (s->record.mode == TP_MODE_EXISTING) {
 		s->record.authorized_key = tp_strdup(s->public_key);
@@ -335,6 +363,7 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 		s->remote.mounts = s->mounts;
 		s->mounts = (struct tp_strv){ 0 };
 	}
+	tp_session_ports_tell(s);
 	tp_timings_mark("session ready");
 	return 0;
 }

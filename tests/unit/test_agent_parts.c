@@ -3,9 +3,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/tunnel.h"
+#include "base/mem.h"
 
 #define TEXT(s) (s), sizeof(s) - 1
 
@@ -91,12 +94,65 @@ static void test_tunnel_target(void **state)
 	assert_int_equal(tp_tunnel_target(TEXT(""), &to, &len), -1);
 }
 
+static void test_ports(void **state)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_ANY) } };
+	socklen_t len = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	TP_AUTO_BUF out = TP_BUF_INIT(4096);
+	tp_autofree char *port = NULL, *want = NULL;
+
+	(void)state;
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	port = tp_asprintf("127.0.0.1:%u", ntohs(sa.sin_port));
+	char *wanted[] = { port, NULL };
+
+	/* whoever listens on all addresses has the loopback too */
+	assert_int_equal(tp_agent_ports(wanted, &out), 0);
+	want = tp_asprintf("%s taken\n", port);
+	assert_string_equal(out.data, want);
+	close(fd);
+	tp_buf_reset(&out);
+	assert_int_equal(tp_agent_ports(wanted, &out), 0);
+	assert_contains(out.data, " ok\n");
+}
+
+static void test_ports_that_are_none(void **state)
+{
+	static const char *const bad[] = { "80",
+					   "0.0.0.0",
+					   "0.0.0.0:",
+					   "0.0.0.0:0",
+					   "x:80",
+					   "0.0.0.0:8x",
+					   "0.0.0.0:65536",
+					   "::1:80",
+					   ":80",
+					   "0.0.0.0:-1",
+					   "" };
+	TP_AUTO_BUF out = TP_BUF_INIT(4096);
+
+	(void)state;
+	for (size_t i = 0; i < TP_ARRAY_SIZE(bad); i++) {
+		char *wanted[] = { (char *)bad[i], NULL };
+
+		assert_int_equal(tp_agent_ports(wanted, &out), -1);
+	}
+	assert_int_equal(out.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mounts),	      cmocka_unit_test(test_env),
-		cmocka_unit_test(test_keys),	      cmocka_unit_test(test_tunnel_frames),
+		cmocka_unit_test(test_mounts),
+		cmocka_unit_test(test_env),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_tunnel_frames),
 		cmocka_unit_test(test_tunnel_target),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_ports_that_are_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,76 @@ static void test_new_is_restricted(void **state)
 	assert_string_equal(tp_agentpod_hostname(p), "web-tpdocker-abc");
 }
 
+/* How the pod says that ports below 1024 are anybody's. */
+static void test_low_ports(void **state)
+{
+	static const char sysctls[] =
+		"{\"spec\":{\"template\":{\"spec\":{\"securityContext\":{\"runAsUser\":7,\"sysctls\":["
+		"{\"name\":\"kernel.shm_rmid_forced\",\"value\":\"1\"},"
+		"{\"name\":\"net.ipv4.ip_unprivileged_port_start\",\"value\":\"443\"}]},"
+		"\"containers\":[{\"name\":\"app\"}]}}}}";
+	static const char host[] = "{\"spec\":{\"template\":{\"spec\":{\"hostNetwork\":true,"
+				   "\"containers\":[{\"name\":\"app\"}]}}}}";
+	struct tp_workload_ref ref = { .kind = (char *)"Deployment", .name = (char *)"web" };
+	struct tp_agentpod low = agent;
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *w = tp_json_parse(sysctls, sizeof(sysctls) - 1, &err);
+	TP_AUTO_JSON *h = tp_json_parse(host, sizeof(host) - 1, &err);
+	tp_autofree char *c1 = NULL, *c2 = NULL, *swapped = NULL, *hosted = NULL, *new = NULL;
+	const struct tp_json *sc;
+
+	(void)state;
+	low.low_ports = true;
+	swapped = tp_agentpod_swap(&low, &ref, w, &c1, &err);
+	TP_AUTO_JSON *p = tp_json_parse(swapped, strlen(swapped), &err);
+	sc = tp_json_path(p, "spec.securityContext");
+	assert_int_equal(tp_json_int_at(sc, "runAsUser", 0), 7);
+	assert_int_equal(tp_json_len(tp_json_get(sc, "sysctls")), 2);
+	assert_string_equal(tp_json_str_at(sc, "sysctls[0].name"), "kernel.shm_rmid_forced");
+	assert_string_equal(tp_json_str_at(sc, "sysctls[1].name"),
+			    "net.ipv4.ip_unprivileged_port_start");
+	assert_string_equal(tp_json_str_at(sc, "sysctls[1].value"), "0");
+
+	hosted = tp_agentpod_swap(&low, &ref, h, &c2, &err);
+	TP_AUTO_JSON *q = tp_json_parse(hosted, strlen(hosted), &err);
+	assert_null(tp_json_path(q, "spec.securityContext"));
+
+	new = tp_agentpod_new(&low, &err);
+	TP_AUTO_JSON *n = tp_json_parse(new, strlen(new), &err);
+	assert_string_equal(tp_json_str_at(n, "spec.securityContext.sysctls[0].value"), "0");
+	assert_true(tp_json_bool_at(n, "spec.securityContext.runAsNonRoot", false));
+}
+
+/* Unless it is needed, nothing is said of it. */
+static void test_no_low_ports(void **state)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *p = swap("Deployment", NULL, &err);
+	tp_autofree char *new = tp_agentpod_new(&agent, &err);
+
+	(void)state;
+	assert_null(tp_json_path(p, "spec.securityContext.sysctls"));
+	assert_null(strstr(new, "sysctls"));
+}
+
+static void test_declared_ports(void **state)
+{
+	struct tp_port v[] = { { TP_PORT_EXPOSE, 8080, 80, NULL },
+			       { TP_PORT_FROM_POD, 9000, 9000, NULL },
+			       { TP_PORT_EXPOSE, 443, 443, NULL } };
+	struct tp_ports ports = { v, TP_ARRAY_SIZE(v) };
+	struct tp_agentpod a = agent;
+	struct tp_err err = { 0 };
+
+	(void)state;
+	a.ports = &ports;
+	tp_autofree char *text = tp_agentpod_new(&a, &err);
+	TP_AUTO_JSON *p = tp_json_parse(text, strlen(text), &err);
+	assert_int_equal(tp_json_len(tp_json_path(p, "spec.containers[0].ports")), 2);
+	assert_int_equal(tp_json_int_at(p, "spec.containers[0].ports[0].containerPort", 0), 80);
+	assert_int_equal(tp_json_int_at(p, "spec.containers[0].ports[1].containerPort", 0), 443);
+}
+
 static void test_name(void **state)
 {
 	char longest[254];
@@ -306,6 +376,9 @@ int main(void)
 		cmocka_unit_test(test_env_resources),
 		cmocka_unit_test(test_env_stateful),
 		cmocka_unit_test(test_new_is_restricted),
+		cmocka_unit_test(test_low_ports),
+		cmocka_unit_test(test_no_low_ports),
+		cmocka_unit_test(test_declared_ports),
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_ready_line),
 	};

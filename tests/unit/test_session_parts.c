@@ -3,11 +3,13 @@
 #include "tp_test.h"
 
 #include "base/frame.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "session/environ.h"
 #include "session/options.h"
 #include "session/record.h"
 #include "session/rights.h"
+#include "session/session.h"
 #include "session/sidecar.h"
 
 /* ---------------------------------------------------------------- options */
@@ -69,6 +71,69 @@ static void test_cidrs(void **state)
 	}
 }
 
+static void test_port_options(void **state)
+{
+	struct tp_session_opts o = { .new_deployment = (char *)"9lives" };
+	struct tp_err err = { 0 };
+
+	(void)state;
+	assert_ok(tp_session_opts_check(&o, &err), &err);
+	/* a Service's name is stricter than a pod's */
+	tp_strv_add(&o.expose, "8080");
+	assert_int_equal(tp_session_opts_check(&o, &err), -1);
+	assert_contains(err.msg, "begins with a letter");
+	o.new_deployment = (char *)"web";
+	assert_ok(tp_session_opts_check(&o, &err), &err);
+	tp_strv_add(&o.to_host, "8080");
+	assert_int_equal(tp_session_opts_check(&o, &err), -1);
+	assert_contains(err.msg, "--container-to-host 8080");
+	o.new_deployment = NULL;
+	tp_session_opts_free(&o);
+}
+
+/* What the agent found out, of ports that were asked for and of declared ones. */
+static void test_ports_judged(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *says; /* NULL: fine */
+	} cases[] = {
+		{ "0.0.0.0:80 ok", NULL },
+		{ "0.0.0.0:80 denied", "--expose 8080:80: the agent may not listen on port 80" },
+		{ "0.0.0.0:80 taken", "--expose 8080:80: port 80 of the pod is taken" },
+		{ "0.0.0.0:80 Too many open files", "port 80 of the pod: Too many open files" },
+		{ "127.0.0.1:9000 taken", "--from-pod 9000" },
+		{ "0.0.0.0:7007 taken", NULL }, /* declared: a warning */
+		{ "127.0.0.1:80 taken", NULL }, /* nobody asked about it */
+		{ "0.0.0.0:5005 denied", NULL },
+		{ "nonsense", "cannot be read" },
+		{ "0.0.0.0:80", "cannot be read" },
+	};
+	struct tp_port v[] = { { TP_PORT_EXPOSE, 8080, 80, (char *)"--expose 8080:80" },
+			       { TP_PORT_FROM_POD, 9000, 9000, (char *)"--from-pod 9000" },
+			       { TP_PORT_TO_HOST, 5005, 5005, (char *)"--container-to-host 5005" },
+			       { TP_PORT_EXPOSE, 7007, 7007, NULL } };
+
+	(void)state;
+	tp_log_set_fd(-1);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(cases); i++) {
+		struct tp_session s = { .ports = { v, TP_ARRAY_SIZE(v) } };
+		struct tp_err err = { 0 };
+		int rc;
+
+		tp_strv_add(&s.remote.ports, cases[i].line);
+		rc = tp_session_ports_judge(&s, &err);
+		if (!cases[i].says) {
+			assert_ok(rc, &err);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_contains(err.msg, cases[i].says);
+		}
+		tp_strv_free(&s.remote.ports);
+	}
+	tp_log_set_fd(2);
+}
+
 /* ----------------------------------------------------------------- rights */
 
 static void test_rights(void **state)
@@ -111,12 +176,15 @@ static void test_description(void **state)
 	tp_frame_put(&b, "env", env, sizeof(env) - 1);
 	tp_frame_put(&b, "hostname", "pod-1\n", 6);
 	tp_frame_put(&b, "mounts", "/a\n/b c\n", 8);
+	tp_frame_put(&b, "ports", "0.0.0.0:80 denied\n127.0.0.1:9 ok\n", 33);
 	tp_frame_put(&b, "future", "?", 1);
 	assert_ok(tp_remote_parse(b.data, b.len, &r, &err), &err);
 	assert_int_equal(r.env.n, 3);
 	assert_string_equal(r.env.v[1], "B=");
 	assert_string_equal(r.env.v[2], "C=x=y\n$z\"'\\");
 	assert_string_equal(r.hostname, "pod-1");
+	assert_int_equal(r.ports.n, 2);
+	assert_string_equal(r.ports.v[0], "0.0.0.0:80 denied");
 	tp_remote_add_telepresence(&r, "app", "pod-1", "container", "/r");
 	assert_true(tp_strv_has(&r.env, "TELEPRESENCE_MOUNTS=/a:/b c"));
 	assert_true(tp_strv_has(&r.env, "TELEPRESENCE_CONTAINER=app"));
@@ -267,6 +335,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_cidrs),
+		cmocka_unit_test(test_port_options),
+		cmocka_unit_test(test_ports_judged),
 		cmocka_unit_test(test_rights),
 		cmocka_unit_test(test_description),
 		cmocka_unit_test(test_description_garbage),
