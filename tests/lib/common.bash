@@ -312,10 +312,11 @@ ours() { { grep -lszF "TPT_MARK=$TPT_ID" /proc/[0-9]*/environ || true; } | sed '
 leftovers() ( # [all]
     set -o pipefail
     docker ps -a --filter "label=dev.tpdocker.owner=$TPT_OWNER" --format 'container {{.Names}} ({{.Status}})'
-    json deployments,statefulsets,replicasets,pods | jq -r --slurpfile before "$BATS_FILE_TMPDIR/before.json" --arg all "${1:-}" '
+    json deployments,statefulsets,replicasets,pods,services | jq -r --slurpfile before "$BATS_FILE_TMPDIR/before.json" --arg all "${1:-}" '
         ($before[0].items | map({key: "\(.kind)/\(.metadata.name)", value: .spec.replicas}) | from_entries) as $were
         | .items[] | "\(.kind)/\(.metadata.name)" as $name
-        | if .kind == "Pod"
+        | if .kind == "Service" then select(.metadata.labels["tpdocker.dev/session"]) | $name
+          elif .kind == "Pod"
           then select(.metadata.labels["tpdocker.dev/session"])
               | select($all == "all" or (.metadata.deletionTimestamp | not)) | "\($name) (\(.status.phase))"
           else (select((.metadata.labels // {}) + (.metadata.annotations // {}) | keys | any(startswith("tpdocker.dev/")))
