@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -94,14 +96,14 @@ static int reach(const char *address, const char **tag)
 	return fd;
 }
 
-static void introduce(int sock, const char *tag)
+static void introduce(int sock, const char *hello, const char *tag)
 {
 	char text[sizeof(TP_GATE_HELLO) + TP_GATE_NAME_MAX];
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} u = { { 0 } };
-	struct iovec v = { text, strlen(TP_GATE_HELLO) + strlen(tag) };
+	struct iovec v = { text, strlen(hello) + strlen(tag) };
 	struct msghdr m = { .msg_iov = &v,
 			    .msg_iovlen = 1,
 			    .msg_control = u.buf,
@@ -112,7 +114,7 @@ static void introduce(int sock, const char *tag)
 	if (ns < 0)
 		quit(EXIT_OURS, "cannot open /proc/self/ns/mnt: ", strerror(errno),
 		     "; without it the pod's volumes cannot be mounted here");
-	strcpy(text, TP_GATE_HELLO);
+	strcpy(text, hello);
 	strcat(text, tag);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
@@ -123,21 +125,181 @@ static void introduce(int sock, const char *tag)
 	close(ns);
 }
 
+/* The pod's environment, as it came. */
+static const char *pod_env = "";
+static size_t pod_env_len;
+
+static void take_env(int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > TP_GATE_ENV_MAX)
+		quit(EXIT_OURS, "the pod's environment cannot be read", "", "");
+	if (st.st_size > 0) {
+		/* private: what follows may not change under us */
+		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (p == MAP_FAILED)
+			quit(EXIT_OURS, "the pod's environment cannot be read: ", strerror(errno),
+			     "");
+		pod_env = p;
+		pod_env_len = (size_t)st.st_size;
+		if (pod_env[pod_env_len - 1])
+			quit(EXIT_OURS, "the pod's environment has no end", "", "");
+	}
+	close(fd);
+}
+
+static ssize_t receive(int sock, char *text, size_t size, int *fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} u = { { 0 } };
+	struct iovec v = { text, size };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = u.buf,
+			    .msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	*fd = -1;
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	return n;
+}
+
 static void await(int sock)
 {
 	static char text[TP_GATE_TEXT_MAX + 1];
 	ssize_t n;
+	int fd;
 
-	do
-		n = recv(sock, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		quit(EXIT_OURS, "the session ended before this container could start", "", "");
+	for (;;) {
+		n = receive(sock, text, sizeof(text) - 1, &fd);
+		if (n <= 0)
+			quit(EXIT_OURS, "the session ended before this container could start", "",
+			     "");
+		text[n] = '\0';
+		if (strcmp(text, TP_GATE_ENV))
+			break;
+		take_env(fd);
+	}
 	if (!strncmp(text, TP_GATE_FAIL, strlen(TP_GATE_FAIL)))
 		quit(EXIT_OURS, text + strlen(TP_GATE_FAIL), "", "");
 	if (strcmp(text, TP_GATE_GO))
 		quit(EXIT_OURS, "the sidecar's answer is not understood", "", "");
 	close(sock);
+}
+
+/* Whether the N bytes of NAME are one of LIST's words, which have commas between them. */
+static bool is_in(const char *list, const char *name, size_t n)
+{
+	while (list && *list) {
+		size_t len = strcspn(list, ",");
+
+		if (len == n && !memcmp(list, name, n))
+			return true;
+		list += len + (list[len] == ',');
+	}
+	return false;
+}
+
+/* Not the pod's to say. */
+static bool is_kept(const char *own, const char *name, size_t n)
+{
+	return !n || is_in("HOME,PATH,HOSTNAME", name, n) || is_in(own, name, n);
+}
+
+/* The pod's variable at P, or the next one that counts; NULL at the end. */
+static const char *next_of_pod(const char *p, const char *own)
+{
+	for (; p < pod_env + pod_env_len; p += strlen(p) + 1)
+		if (strchr(p, '=') && !is_kept(own, p, strcspn(p, "=")))
+			return p;
+	return NULL;
+}
+
+static bool is_of_pod(const char *kv, const char *own)
+{
+	size_t n = strcspn(kv, "=") + 1;
+
+	for (const char *p = next_of_pod(pod_env, own); p; p = next_of_pod(p + strlen(p) + 1, own))
+		if (!strncmp(p, kv, n))
+			return true;
+	return false;
+}
+
+/* The pod's variables behind our own, less those that it has too and those that were for us. */
+static void merge_env(bool entry)
+{
+	const char *own = getenv(TP_GATE_VAR_OWN);
+	size_t n = 1, k = 0;
+	char **merged;
+
+	for (char **e = environ; *e; e++)
+		n++;
+	for (size_t i = 0; i < pod_env_len; i++)
+		n += !pod_env[i];
+	merged = mmap(NULL, n * sizeof(*merged), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (merged == MAP_FAILED)
+		quit(EXIT_OURS, "no memory for the environment", "", "");
+	for (char **e = environ; *e; e++) {
+		size_t len = strcspn(*e, "=");
+
+		if (!is_of_pod(*e, own) &&
+		    !(entry && is_in(TP_GATE_VAR "," TP_GATE_VAR_OWN, *e, len)))
+			merged[k++] = *e;
+	}
+	for (const char *p = next_of_pod(pod_env, own); p; p = next_of_pod(p + strlen(p) + 1, own))
+		merged[k++] = (char *)(unsigned long)p;
+	environ = merged;
+}
+
+static void put(const char *p, size_t n)
+{
+	while (n) {
+		ssize_t w = write(STDOUT_FILENO, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			_exit(EXIT_OURS);
+		p += w;
+		n -= (size_t)w;
+	}
+}
+
+/* A name that a shell cannot have is left out. */
+static void export_env(void)
+{
+	const char *own = getenv(TP_GATE_VAR_OWN);
+
+	for (const char *p = next_of_pod(pod_env, own); p;
+	     p = next_of_pod(p + strlen(p) + 1, own)) {
+		size_t n = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789_");
+		const char *v = p + n + 1;
+
+		if (p[n] != '=' || (*p >= '0' && *p <= '9'))
+			continue;
+		put("export ", 7);
+		put(p, n + 1);
+		put("'", 1);
+		for (size_t len; (len = strcspn(v, "'"), v[len]); v += len + 1) {
+			put(v, len);
+			put("'\\''", 4);
+		}
+		put(v, strlen(v));
+		put("'\n", 2);
+	}
 }
 
 /*
@@ -212,15 +374,27 @@ static _Noreturn void become(char **argv)
 
 int main(int argc, char **argv)
 {
-	const char *tag;
+	const char *tag, *address = argc > 1 ? argv[1] : "";
+	bool export = argc == 3 && !strcmp(argv[2], "--export");
+	bool entry = argc < 3 || (!export && strcmp(argv[2], "--env") != 0);
 	int sock;
 
-	if (argc < 3)
-		quit(EXIT_OURS, "usage: gate NAME[/TAG] PROGRAM [ARG...]", "", "");
+	if (argc < 3 || (!export && !entry && argc < 4))
+		quit(EXIT_OURS, "usage: gate NAME[/TAG] [--env] PROGRAM [ARG...]", "", "");
+	if (!strcmp(address, "-"))
+		address = getenv(TP_GATE_VAR);
+	if (!address)
+		quit(EXIT_OURS, "this container was not started with an entry gate", "", "");
 	mortal();
-	sock = reach(argv[1], &tag);
-	introduce(sock, tag);
+	sock = reach(address, &tag);
+	introduce(sock, entry ? TP_GATE_HELLO : TP_GATE_ASK, tag);
 	await(sock);
-	enter_workdir();
-	become(argv + 2);
+	if (export) {
+		export_env();
+		return 0;
+	}
+	merge_env(entry);
+	if (entry)
+		enter_workdir();
+	become(argv + (entry ? 2 : 3));
 }

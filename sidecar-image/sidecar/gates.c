@@ -2,11 +2,14 @@
 #include "sidecar/gates.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,16 +41,21 @@ struct gates {
 
 int gate_message_parse(const char *p, size_t n, char tag[TP_GATE_NAME_MAX + 1])
 {
-	const size_t hello = strlen(TP_GATE_HELLO);
+	static const char *const words[] = { TP_GATE_HELLO, TP_GATE_ASK };
 
-	if (n < hello || n - hello > TP_GATE_NAME_MAX || memcmp(p, TP_GATE_HELLO, hello))
-		return -1;
-	memcpy(tag, p + hello, n - hello);
-	tag[n - hello] = '\0';
-	return strspn(tag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-			       n - hello ?
-		       0 :
-		       -1;
+	for (int i = 0; i < 2; i++) {
+		const size_t word = strlen(words[i]);
+
+		if (n < word || n - word > TP_GATE_NAME_MAX || memcmp(p, words[i], word))
+			continue;
+		memcpy(tag, p + word, n - word);
+		tag[n - word] = '\0';
+		return strspn(tag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				   "._-") == n - word ?
+			       i :
+			       -1;
+	}
+	return -1;
 }
 
 static bool same_namespace(int fd, const char *path)
@@ -92,8 +100,9 @@ static void introduce(struct gate *p, const char *text, size_t n)
 {
 	struct gates *g = p->g;
 	char tag[TP_GATE_NAME_MAX + 1];
+	int kind = gate_message_parse(text, n, tag);
 
-	if (gate_message_parse(text, n, tag) < 0 || !is_engines(p->ns)) {
+	if (kind < 0 || !is_engines(p->ns)) {
 		tp_verbose("a program that is no entry gate of ours came to the gates' socket");
 		dismiss(p);
 		return;
@@ -101,7 +110,12 @@ static void introduce(struct gate *p, const char *text, size_t n)
 	tp_timer_del(p->timer);
 	p->timer = NULL;
 	p->id = ++g->last_id ? g->last_id : ++g->last_id;
-	g->ev.arrived(g->ev.arg, p->id, tag, p->ns);
+	if (kind == 0)
+		g->ev.arrived(g->ev.arg, p->id, tag, p->ns);
+	else if (g->ev.asked)
+		g->ev.asked(g->ev.arg, p->id, tag);
+	else
+		gates_answer(g, p->id, "this session has no environment to give");
 }
 
 static void on_gate(void *arg, int events)
@@ -183,6 +197,53 @@ void gates_answer(struct gates *g, unsigned int id, const char *why)
 			tp_verbose("the gate %u was gone when it was answered", id);
 		dismiss(p);
 	}
+}
+
+/* A file without a name that nobody can change any more. */
+static int env_file(const char *env, size_t n, struct tp_err *err)
+{
+	tp_autoclose int fd = memfd_create("tpdocker-env", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || tp_write_all(fd, env, n) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		return tp_err_errno(err, errno, "no memory for the pod's environment");
+	return tp_steal_fd(&fd);
+}
+
+static int send_fd(int sock, const char *text, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} u = { { 0 } };
+	struct iovec v = { (char *)(uintptr_t)text, strlen(text) };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = u.buf,
+			    .msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -1 : 0;
+}
+
+int gates_give_env(struct gates *g, unsigned int id, const char *env, size_t n, struct tp_err *err)
+{
+	tp_autoclose int fd = -1;
+
+	if (n > TP_GATE_ENV_MAX)
+		return tp_err_set(err, TP_ERR_FAILED, "the pod's environment is larger than %d MiB",
+				  TP_GATE_ENV_MAX >> 20);
+	fd = env_file(env, n, err);
+	if (fd < 0)
+		return -1;
+	for (size_t i = 0; id && i < MAX_GATES; i++)
+		if (g->gates[i].id == id && send_fd(g->gates[i].fd, TP_GATE_ENV, fd))
+			tp_verbose("the gate %u was gone when it got the environment", id);
+	return 0;
 }
 
 void gates_free(struct gates *g)

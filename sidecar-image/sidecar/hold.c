@@ -24,7 +24,7 @@ static void on_left(void *arg, unsigned int id)
 
 int hold_listen(struct sidecar *s, const char *name, struct tp_err *err)
 {
-	const struct gates_events ev = { on_arrived, on_left, s };
+	const struct gates_events ev = { .arrived = on_arrived, .left = on_left, .arg = s };
 
 	if (s->gates)
 		return tp_err_set(err, TP_ERR_PROTOCOL, "there is a socket for gates already");

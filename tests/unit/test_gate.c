@@ -26,6 +26,9 @@ static unsigned int seen, left;
 static char last_tag[80];
 static const char *answer; /* given at once; NULL: "go" */
 static bool keep_waiting;
+static const char *environment; /* given before the answer, if not NULL */
+static size_t environment_len;
+static bool asked;
 
 static void on_arrived(void *arg, unsigned int id, const char *tag, int ns)
 {
@@ -35,6 +38,8 @@ static void on_arrived(void *arg, unsigned int id, const char *tag, int ns)
 	assert_int_equal(fstat(ns, &st), 0);
 	snprintf(last_tag, sizeof(last_tag), "%s", tag);
 	seen = id;
+	if (environment)
+		assert_ok(gates_give_env(gates, id, environment, environment_len, &err), &err);
 	if (!keep_waiting)
 		gates_answer(gates, id, answer);
 	else
@@ -48,7 +53,16 @@ static void on_left(void *arg, unsigned int id)
 	tp_loop_stop(loop, 2);
 }
 
-static const struct gates_events events = { on_arrived, on_left, NULL };
+static void on_asked(void *arg, unsigned int id, const char *tag)
+{
+	(void)arg;
+	asked = true;
+	snprintf(last_tag, sizeof(last_tag), "%s", tag);
+	assert_ok(gates_give_env(gates, id, environment, environment_len, &err), &err);
+	gates_answer(gates, id, answer);
+}
+
+static const struct gates_events events = { on_arrived, on_left, NULL, on_asked };
 
 static int setup(void **state)
 {
@@ -83,7 +97,8 @@ static int fresh(void **state)
 	seen = left = 0;
 	last_tag[0] = '\0';
 	answer = NULL;
-	keep_waiting = false;
+	keep_waiting = asked = false;
+	environment = NULL;
 	return 0;
 }
 
@@ -179,6 +194,93 @@ static void leaves_nothing(void **state)
 	assert_contains(out, "SigBlk:\t0000000000000000\n");
 	assert_contains(out, "SigCgt:\t0000000000000000\n");
 	assert_contains(out, "|A=b c\nd|");
+}
+
+#define POD(text) (environment = (text), environment_len = sizeof(text) - 1)
+
+static void has_the_pods_environment(void **state)
+{
+	static char *const env[] = {
+		(char *)"PATH=/usr/bin:/bin",  (char *)"HOME=/image",
+		(char *)"MINE=mine",	       (char *)"IMAGE=image",
+		(char *)"MI=not MINE",	       (char *)TP_GATE_VAR_OWN "=OTHER,MINE",
+		(char *)TP_GATE_VAR "=unused", NULL
+	};
+
+	(void)state;
+	POD("PATH=/pod\0HOME=/pod\0HOSTNAME=pod\0MINE=pod\0IMAGE=pod\0PEM=a\nb=\n\0EMPTY=\0"
+	    "QUOTES='\"$x\\\0OTHER=pod\0no value\0");
+	memset(out, 0, sizeof(out));
+	assert_int_equal(GATE(env, name, "env", "-0"), 0);
+	for (size_t i = 0; i < sizeof(out) - 1 && (out[i] || out[i + 1]); i++)
+		if (!out[i])
+			out[i] = '|';
+	assert_string_equal(out, "PATH=/usr/bin:/bin|HOME=/image|MINE=mine|MI=not MINE|IMAGE=pod|"
+				 "PEM=a\nb=\n|EMPTY=|QUOTES='\"$x\\");
+	assert_string_equal(complaint, "");
+}
+
+static void an_empty_environment_is_one(void **state)
+{
+	static char *const env[] = { (char *)"A=b", NULL };
+
+	(void)state;
+	POD("");
+	assert_int_equal(GATE(env, name, "/usr/bin/env"), 0);
+	assert_string_equal(out, "A=b\n");
+}
+
+static void refuses_an_environment_without_end(void **state)
+{
+	(void)state;
+	environment = "A=b";
+	environment_len = 3;
+	assert_int_equal(GATE(NULL, name, "true"), 125);
+	assert_contains(complaint, "environment");
+}
+
+/* As large as the kernel takes a variable, and more of them than fit a message. */
+static void takes_a_large_environment(void **state)
+{
+	const size_t one = 100000, all = 12 * (one + 3) + 1;
+	tp_autofree char *text = tp_malloc(all);
+	size_t n = 0;
+
+	(void)state;
+	for (char c = 'A'; c < 'M'; c++) {
+		text[n++] = c;
+		text[n++] = '=';
+		memset(text + n, 'x', one);
+		n += one;
+		text[n++] = '\0';
+	}
+	environment = text;
+	environment_len = n;
+	assert_int_equal(GATE(NULL, name, "sh", "-c", "echo ${#A} ${#L}"), 0);
+	assert_string_equal(out, "100000 100000\n");
+}
+
+static void others_may_ask(void **state)
+{
+	tp_autofree char *address = tp_asprintf(TP_GATE_VAR "=%s/web", name);
+	char *const env[] = { (char *)"PATH=/usr/bin:/bin", address,
+			      (char *)TP_GATE_VAR_OWN "=MINE", NULL };
+	char *const none[] = { (char *)"PATH=/usr/bin:/bin", NULL };
+
+	(void)state;
+	POD("A=it's\n$(x) `y`\0MINE=pod\0b.c=no shell's\0"
+	    "9=no\0E=\0Q=''\0");
+	assert_int_equal(GATE(env, "-", "--env", "printenv", "A"), 0);
+	assert_string_equal(out, "it's\n$(x) `y`\n");
+	assert_true(asked);
+	assert_int_equal(seen, 0);
+	assert_string_equal(last_tag, "web");
+	assert_int_equal(GATE(env, "-", "--export"), 0);
+	assert_string_equal(out,
+			    "export A='it'\\''s\n$(x) `y`'\nexport E=''\nexport Q=''\\'''\\'''\n");
+	assert_int_equal(GATE(none, "-", "--env", "true"), 125);
+	assert_contains(complaint, "not started with an entry gate");
+	assert_int_equal(GATE(env, "-", "--env"), 125);
 }
 
 static void ends_with_the_reason(void **state)
@@ -423,6 +525,11 @@ int main(void)
 		cmocka_unit_test_setup(becomes_the_program, fresh),
 		cmocka_unit_test_setup(tells_its_tag, fresh),
 		cmocka_unit_test_setup(leaves_nothing, fresh),
+		cmocka_unit_test_setup(has_the_pods_environment, fresh),
+		cmocka_unit_test_setup(an_empty_environment_is_one, fresh),
+		cmocka_unit_test_setup(refuses_an_environment_without_end, fresh),
+		cmocka_unit_test_setup(takes_a_large_environment, fresh),
+		cmocka_unit_test_setup(others_may_ask, fresh),
 		cmocka_unit_test_setup(ends_with_the_reason, fresh),
 		cmocka_unit_test_setup(without_a_listener, fresh),
 		cmocka_unit_test_setup(searches_as_the_runtime_does, fresh),
