@@ -413,6 +413,7 @@ void tp_kubeconfig_free(struct tp_kubeconfig *kc)
 		tp_free_secret(secret[i]);
 	for (size_t i = 0; i < kc->exec.env.n; i++)
 		tp_wipe(kc->exec.env.v[i], strlen(kc->exec.env.v[i]));
+	tp_strv_free(&kc->files);
 	tp_strv_free(&kc->exec.args);
 	tp_strv_free(&kc->exec.env);
 	tp_strv_free(&kc->as_groups);

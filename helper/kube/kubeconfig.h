@@ -29,10 +29,11 @@ struct tp_kube_exec {
 struct tp_kubeconfig {
 	char *context; /* the name in use; "in-cluster" without a file */
 	char *cluster_name, *user_name;
-	char *source;	 /* the file(s) it came from, for messages */
-	char *namespace; /* never NULL ("default") */
-	char *server;	 /* "https://..." */
-	char *ca_pem;	 /* NULL: the system's */
+	char *source;	      /* the file(s) it came from, with ':' between */
+	struct tp_strv files; /* those that they name in turn: certificates, keys, a token */
+	char *namespace;      /* never NULL ("default") */
+	char *server;	      /* "https://..." */
+	char *ca_pem;	      /* NULL: the system's */
 	char *tls_server_name;
 	bool insecure;
 	char *proxy_url;

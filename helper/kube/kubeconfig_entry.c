@@ -100,7 +100,7 @@ int tp_kubeconfig_read(const char *path, char **out, struct tp_err *err)
 
 /* KEY-data holds base64 of a PEM text, KEY the name of a file with it; the data wins. */
 static int pem_at(const struct tp_kubeconfig_entry *e, const char *key, char **out,
-		  struct tp_err *err)
+		  struct tp_strv *files, struct tp_err *err)
 {
 	tp_autofree char *data_key = tp_asprintf("%s-data", key);
 	tp_autofree char *path = NULL;
@@ -129,6 +129,7 @@ static int pem_at(const struct tp_kubeconfig_entry *e, const char *key, char **o
 
 	if (tp_kubeconfig_read(full, out, err))
 		return tp_err_prefix(err, "%s: %s \"%s\": %s", e->file, e->kind, e->name, key);
+	tp_strv_add(files, full);
 	return 0;
 }
 
@@ -166,7 +167,8 @@ int tp_kubeconfig_cluster(const struct tp_kubeconfig_entry *e, struct tp_kubecon
 	    string_at(e, e->node, "tls-server-name", &kc->tls_server_name, err) ||
 	    string_at(e, e->node, "proxy-url", &kc->proxy_url, err) ||
 	    bool_at(e, e->node, "insecure-skip-tls-verify", &kc->insecure, err) ||
-	    pem_at(e, "certificate-authority", &kc->ca_pem, err) || exec_extension(e, kc, err))
+	    pem_at(e, "certificate-authority", &kc->ca_pem, &kc->files, err) ||
+	    exec_extension(e, kc, err))
 		return -1;
 	if (!kc->server)
 		return tp_err_set(err, TP_ERR_PROTOCOL, "%s: cluster \"%s\" has no server", e->file,
@@ -316,8 +318,8 @@ int tp_kubeconfig_user(const struct tp_kubeconfig_entry *e, struct tp_kubeconfig
 			"Use an exec credential plugin instead (gke-gcloud-auth-plugin, kubelogin, ...): "
 			"the cluster's provider has a command that writes it into the kubeconfig.");
 	}
-	if (pem_at(e, "client-certificate", &kc->cert_pem, err) ||
-	    pem_at(e, "client-key", &kc->key_pem, err) ||
+	if (pem_at(e, "client-certificate", &kc->cert_pem, &kc->files, err) ||
+	    pem_at(e, "client-key", &kc->key_pem, &kc->files, err) ||
 	    string_at(e, e->node, "token", &kc->token, err) ||
 	    string_at(e, e->node, "tokenFile", &token_file, err) ||
 	    string_at(e, e->node, "username", &kc->username, err) ||
@@ -328,8 +330,10 @@ int tp_kubeconfig_user(const struct tp_kubeconfig_entry *e, struct tp_kubeconfig
 				  "%s: user \"%s\" has a client %s without a client %s", e->file,
 				  e->name, kc->cert_pem ? "certificate" : "key",
 				  kc->cert_pem ? "key" : "certificate");
-	if (token_file)
+	if (token_file) {
 		kc->token_file = absolute(e, token_file);
+		tp_strv_add(&kc->files, kc->token_file);
+	}
 	if (!tp_kyaml_is_null(e->y, exec))
 		return exec_plugin(e, exec, &kc->exec, err);
 	return 0;

@@ -106,6 +106,11 @@ static void test_everything(void **state)
 	assert_string_equal(kc.proxy_url, "socks5://p:1080");
 	tp_autofree char *tok = tp_asprintf("%s/tok", dir);
 	assert_string_equal(kc.token_file, tok);
+	/* a certificate that is in the file itself is no file beside it */
+	assert_int_equal(kc.files.n, 3);
+	assert_string_equal(kc.files.v[0], cert);
+	assert_string_equal(kc.files.v[1], key);
+	assert_string_equal(kc.files.v[2], tok);
 	assert_string_equal(kc.token, "t");
 	assert_string_equal(kc.username, "me");
 	assert_string_equal(kc.password, "123");
