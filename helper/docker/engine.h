@@ -71,6 +71,25 @@ struct tp_stream *tp_engine_exec(struct tp_engine *e, const char *id, const char
 				 void (*on_stderr)(void *arg, const char *p, size_t n), void *arg,
 				 char exec_id[65], struct tp_cancel *c, struct tp_err *err);
 
+/* A path inside a container, running or not. */
+struct tp_engine_file {
+	bool folder, link;
+	char *target; /* where a link leads, in the end: absolute; may not be there. Else NULL */
+};
+void tp_engine_file_free(struct tp_engine_file *f);
+/* Looks at PATH, absolute; links in its folders are followed as the container would, the last part's is not. NOT_FOUND if it is not
+ * there, or one of its folders is none. */
+int tp_engine_file(struct tp_engine *e, const char *id, const char *path, struct tp_engine_file *f,
+		   struct tp_cancel *c, struct tp_err *err);
+/* Unpacks a tar stream in the folder PATH of a container. PRODUCE gives its bytes (> 0, 0 at the end, -1 fails). FORBIDDEN: it must not be written
+ * (a read-only root or volume). Not bounded but by C, PRODUCE and a stalled engine. */
+int tp_engine_unpack(struct tp_engine *e, const char *id, const char *path,
+		     ssize_t (*produce)(void *arg, void *p, size_t n), void *arg,
+		     struct tp_cancel *c, struct tp_err *err);
+/* PATH of a container as a tar stream, into OUT. */
+int tp_engine_pack(struct tp_engine *e, const char *id, const char *path, struct tp_buf *out,
+		   struct tp_cancel *c, struct tp_err *err);
+
 /* The frames of attach and exec without a terminal: 8 bytes {type,0,0,0,length big endian}.
  * Apart for tests and the fuzzer. */
 struct tp_stdcopy {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #define DEFAULT_TIMEOUT_MS 30000
+#define STALLED_S	   120
 
 /* One request under way. */
 struct exchange {
@@ -134,7 +135,7 @@ static int make_headers(struct tp_http_client *c, const struct tp_http_request *
 	 * daemons do not send. */
 	l = add_header(l, "Expect:");
 	l = add_header(l, c->host_header);
-	if (req->body) {
+	if (req->body || req->produce) {
 		tp_autofree char *type =
 			tp_asprintf("Content-Type: %s",
 				    req->content_type ? req->content_type : "application/json");
@@ -150,11 +151,47 @@ static int make_headers(struct tp_http_client *c, const struct tp_http_request *
 	return 0;
 }
 
+/* The answer's head, a line at a time; after a redirect or a 100 anew. */
+static size_t on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+	tp_autofree char *line = tp_strndup(p, n);
+	char *end = line + strcspn(line, "\r\n");
+
+	(void)size;
+	*end = '\0';
+	if (!strncmp(line, "HTTP/", 5))
+		tp_strv_free(x->req->answer_headers);
+	for (char *q = line; *q && *q != ':'; q++)
+		*q = (char)tolower((unsigned char)*q);
+	if (strchr(line, ':'))
+		tp_strv_take(x->req->answer_headers, tp_steal(&line));
+	return n;
+}
+
+static size_t on_produce(char *p, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+	ssize_t got = x->req->produce(x->req->produce_arg, p, size * n);
+
+	if (got >= 0)
+		return (size_t)got;
+	tp_err_set(x->t.err, TP_ERR_FAILED, "there was nothing to send any more");
+	x->failed = true;
+	return CURL_READFUNC_ABORT;
+}
+
 static void set_method(CURL *e, const struct tp_http_request *req)
 {
 	const char *m = req->method ? req->method : "GET";
 
-	if (req->body || strcmp(m, "POST") == 0 || strcmp(m, "PUT") == 0) {
+	if (req->produce) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_produce);
+		/* No bound of the whole knows how much there is; a server that takes nothing is given up. */
+		curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)STALLED_S);
+	} else if (req->body || strcmp(m, "POST") == 0 || strcmp(m, "PUT") == 0) {
 		curl_easy_setopt(e, CURLOPT_POST, 1L);
 		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
 				 (curl_off_t)(req->body ? req->body_len : 0));
@@ -183,6 +220,11 @@ static int exchange_once(struct exchange *x, long *status)
 	curl_easy_setopt(s.easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(s.easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(s.easy, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(s.easy, CURLOPT_READDATA, x);
+	if (req->answer_headers) {
+		curl_easy_setopt(s.easy, CURLOPT_HEADERFUNCTION, on_header);
+		curl_easy_setopt(s.easy, CURLOPT_HEADERDATA, x);
+	}
 	int ms = req->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : req->timeout_ms;
 	if (ms > 0)
 		curl_easy_setopt(s.easy, CURLOPT_TIMEOUT_MS, (long)ms);
@@ -217,7 +259,8 @@ int tp_http_do(struct tp_http_client *c, const struct tp_http_request *req,
 	int rc = exchange_once(&x, &status);
 
 	*resp = (struct tp_http_response){ .body = TP_BUF_INIT(TP_HTTP_BODY_MAX) };
-	if (rc == 0 && status == 401 && c->auth_refused && c->auth_refused(c->auth_arg)) {
+	if (rc == 0 && status == 401 && !req->produce && c->auth_refused &&
+	    c->auth_refused(c->auth_arg)) {
 		tp_buf_reset(&x.body);
 		rc = exchange_once(&x, &status);
 	}

@@ -57,7 +57,12 @@ struct tp_http_request {
 	const char *body;
 	size_t body_len;
 	const char *const *headers; /* further "Name: value", NULL-terminated, or NULL */
-	int timeout_ms;		    /* for the whole exchange; 0: 30 s, -1: none (a watch) */
+	/* Instead of BODY: gives its bytes as they are wanted, > 0, 0 at the end, or -1, which fails the request. May block. */
+	ssize_t (*produce)(void *arg, void *p, size_t n);
+	void *produce_arg;
+	struct tp_strv *
+		answer_headers; /* gets the answer's "name: value" lines, names in small letters; or NULL */
+	int timeout_ms;		/* for the whole exchange; 0: 30 s, -1: none (a watch) */
 	/* If set, a 2xx body is handed over line by line as it comes (without
 	 * the newline, NUL-terminated, at most TP_HTTP_BODY_MAX bytes) instead of being collected.
 	 * Returns 0 to go on, 1 to end the request here (success). */

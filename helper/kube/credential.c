@@ -16,7 +16,7 @@
 #include "base/child.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "kube/rfc3339.h"
 
 #define PLUGIN_MS	      60000
@@ -138,7 +138,7 @@ static void put_cluster(struct tp_jw *w, const struct tp_kubeconfig *kc)
 	if (kc->insecure)
 		tp_jw_bool(w, "insecure-skip-tls-verify", true);
 	if (kc->ca_pem) {
-		tp_autofree char *b = tp_kube_base64_encode(kc->ca_pem, strlen(kc->ca_pem));
+		tp_autofree char *b = tp_base64_encode(kc->ca_pem, strlen(kc->ca_pem));
 
 		tp_jw_str(w, "certificate-authority-data", b);
 	}
@@ -285,7 +285,7 @@ static int token_file(const char *path, struct tp_strv *headers, struct tp_err *
 static void basic(const struct tp_kubeconfig *kc, struct tp_strv *headers)
 {
 	char *plain = tp_asprintf("%s:%s", kc->username, kc->password ? kc->password : "");
-	char *b = tp_kube_base64_encode(plain, strlen(plain));
+	char *b = tp_base64_encode(plain, strlen(plain));
 
 	tp_strv_addf(headers, "Authorization: Basic %s", b);
 	tp_free_secret(plain);

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "kube/kubeconfig_internal.h"
 
 #define PEM_MAX (1u << 20)
@@ -111,7 +111,7 @@ static int pem_at(const struct tp_kubeconfig_entry *e, const char *key, char **o
 	if (data) {
 		size_t n;
 
-		*out = tp_kube_base64_decode(data, &n);
+		*out = tp_base64_decode(data, &n);
 		tp_free_secret(data);
 		if (!*out || strlen(*out) != n) {
 			tp_free_secret(tp_steal(out));

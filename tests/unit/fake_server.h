@@ -38,8 +38,9 @@ static inline int fake_read_request(struct fake_server *f, int fd)
 {
 	struct tp_buf b = TP_BUF_INIT(1 << 20);
 	size_t want = 0;
+	bool chunked = false; /* its end is where it looks like one */
 
-	while (!want || b.len < want) {
+	while (!want || b.len < want || (chunked && strcmp(b.data + b.len - 5, "0\r\n\r\n"))) {
 		struct pollfd p[2] = { { fd, POLLIN, 0 }, { f->stop[0], POLLIN, 0 } };
 		char c[4096];
 		ssize_t n;
@@ -55,6 +56,8 @@ static inline int fake_read_request(struct fake_server *f, int fd)
 			len = strcasestr(b.data, "content-length:");
 			want = (size_t)(end - b.data) + 4 +
 			       (len && len < end ? strtoul(len + 15, NULL, 10) : 0);
+			len = strcasestr(b.data, "transfer-encoding: chunked");
+			chunked = len && len < end;
 		}
 	}
 	if (b.len)

@@ -248,6 +248,105 @@ static void attaches(void **state)
 	end(e);
 }
 
+/* ------------------------------------------------------ files in containers */
+
+#define STAT(json64)                                                                          \
+	{                                                                                     \
+		.text = "HTTP/1.1 200 OK\r\nX-Docker-Container-Path-Stat: " json64 "\r\n\r\n" \
+	}
+
+static void looks_at_paths(void **state)
+{
+	static const struct fake_answer answers[] = {
+		VERSION_141,
+		/* {"name":"etc","size":4096,"mode":2147484141,"linkTarget":""} */
+		STAT("eyJuYW1lIjoiZXRjIiwic2l6ZSI6NDA5NiwibW9kZSI6MjE0NzQ4NDE0MSwibGlua1RhcmdldCI6IiJ9"),
+		/* {"name":"run","size":4,"mode":134218239,"linkTarget":"/run"} */
+		STAT("eyJuYW1lIjoicnVuIiwic2l6ZSI6NCwibW9kZSI6MTM0MjE4MjM5LCJsaW5rVGFyZ2V0IjoiL3J1biJ9"),
+		/* {"name":"f","size":4,"mode":420,"linkTarget":""} */
+		STAT("eyJuYW1lIjoiZiIsInNpemUiOjQsIm1vZGUiOjQyMCwibGlua1RhcmdldCI6IiJ9"),
+		{ .text = "HTTP/1.1 404 Not Found\r\n\r\n" },
+		STAT("!!!"),
+		STAT("e30="), /* {} */
+		{ .text = "HTTP/1.1 200 OK\r\nOther: x\r\n\r\n" },
+	};
+	struct tp_engine *e = start(answers);
+	struct tp_engine_file file;
+
+	(void)state;
+	assert_ok(tp_engine_file(e, ID, "/etc/a b", &file, NULL, &err), &err);
+	assert_true(file.folder);
+	assert_false(file.link);
+	assert_null(file.target);
+	tp_engine_file_free(&file);
+	assert_ok(tp_engine_file(e, ID, "/var/run", &file, NULL, &err), &err);
+	assert_true(file.link);
+	assert_false(file.folder);
+	assert_string_equal(file.target, "/run");
+	tp_engine_file_free(&file);
+	assert_ok(tp_engine_file(e, ID, "/f", &file, NULL, &err), &err);
+	assert_false(file.link || file.folder);
+	tp_engine_file_free(&file);
+	assert_int_equal(tp_engine_file(e, ID, "/x", &file, NULL, &err), -1);
+	assert_int_equal(err.kind, TP_ERR_NOT_FOUND);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(tp_engine_file(e, ID, "/x", &file, NULL, &err), -1);
+		assert_int_equal(err.kind, TP_ERR_PROTOCOL);
+	}
+	assert_contains(f.requests.data,
+			"HEAD /v1.41/containers/" ID "/archive?path=%2Fetc%2Fa%20b HTTP/1.1");
+	end(e);
+}
+
+/* Three pieces, then the end or a failure. */
+static ssize_t pieces(void *arg, void *p, size_t n)
+{
+	int *left = arg;
+
+	if (*left == 0 || *left == -1)
+		return *left;
+	assert_true(n >= 4);
+	memcpy(p, "tar!", 4);
+	if (!--*left)
+		*left = 0;
+	return 4;
+}
+
+static ssize_t fails(void *arg, void *p, size_t n)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	return -1;
+}
+
+static void unpacks_a_stream(void **state)
+{
+	static const struct fake_answer answers[] = {
+		VERSION_141,
+		PLAIN("200 OK"),
+		{ .text = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\n",
+		  .chunk = "{\"message\":\"container rootfs is marked read-only\"}",
+		  .hang_up = true },
+		PLAIN("200 OK"),
+	};
+	struct tp_engine *e = start(answers);
+	int left = 3;
+
+	(void)state;
+	assert_ok(tp_engine_unpack(e, ID, "/run", pieces, &left, NULL, &err), &err);
+	left = 3;
+	assert_int_equal(tp_engine_unpack(e, ID, "/run", pieces, &left, NULL, &err), -1);
+	assert_int_equal(err.kind, TP_ERR_FORBIDDEN);
+	assert_contains(err.msg, "marked read-only");
+	assert_int_equal(tp_engine_unpack(e, ID, "/run", fails, NULL, NULL, &err), -1);
+	assert_contains(err.msg, "nothing to send");
+	assert_contains(f.requests.data, "PUT /v1.41/containers/" ID
+					 "/archive?path=%2Frun&noOverwriteDirNonDir=1 HTTP/1.1");
+	assert_contains(f.requests.data, "4\r\ntar!\r\n4\r\ntar!\r\n4\r\ntar!\r\n0\r\n");
+	end(e);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +356,8 @@ int main(void)
 		cmocka_unit_test(ends_containers),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(attaches),
+		cmocka_unit_test(looks_at_paths),
+		cmocka_unit_test(unpacks_a_stream),
 	};
 
 	tp_http_global_init();

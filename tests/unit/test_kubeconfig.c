@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "kube/kubeconfig.h"
 
 static char dir[] = "/tmp/tp-kubeconfig-XXXXXX";
@@ -297,15 +297,15 @@ static void test_base64(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < TP_ARRAY_SIZE(bad); i++)
-		assert_null(tp_kube_base64_decode(bad[i], NULL));
+		assert_null(tp_base64_decode(bad[i], NULL));
 	for (size_t n = 0; n < 300; n++) {
 		unsigned char data[300];
 		size_t got;
 
 		for (size_t i = 0; i < n; i++)
 			data[i] = (unsigned char)(i * 7 + n);
-		tp_autofree char *e = tp_kube_base64_encode(data, n);
-		tp_autofree char *d = tp_kube_base64_decode(e, &got);
+		tp_autofree char *e = tp_base64_encode(data, n);
+		tp_autofree char *d = tp_base64_decode(e, &got);
 		assert_non_null(d);
 		assert_int_equal(got, n);
 		assert_memory_equal(d, data, n);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kube/base64.h"
+#include "base/base64.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-char *tp_kube_base64_encode(const void *p, size_t n)
+char *tp_base64_encode(const void *p, size_t n)
 {
 	const unsigned char *in = p;
 	char *out = tp_malloc((n + 2) / 3 * 4 + 1), *o = out;
@@ -36,7 +36,7 @@ static int value_of(char c)
 	return d ? (int)(d - digits) : -1;
 }
 
-char *tp_kube_base64_decode(const char *s, size_t *n)
+char *tp_base64_decode(const char *s, size_t *n)
 {
 	size_t max = strlen(s) / 4 * 3 + 4, len = 0;
 	char *out = tp_malloc(max);
