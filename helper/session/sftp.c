@@ -185,6 +185,56 @@ int tp_sftp_step(struct tp_sftp *s, struct tp_err *err)
 	return s->failed ? -1 : 0;
 }
 
+struct small_file {
+	const char *path;
+	char handle[256];
+	size_t handle_len;
+	struct tp_buf *out;
+	bool eof;
+};
+
+static int on_handle(void *arg, struct tp_sftp_reply *r, struct tp_err *err)
+{
+	struct small_file *f = arg;
+
+	if (r->type != SSH_FXP_HANDLE || r->len > sizeof(f->handle))
+		return tp_sftp_error(r, f->path, err);
+	memcpy(f->handle, r->data, r->len);
+	f->handle_len = r->len;
+	return 0;
+}
+
+static int on_bytes(void *arg, struct tp_sftp_reply *r, struct tp_err *err)
+{
+	struct small_file *f = arg;
+
+	f->eof = r->type == SSH_FXP_STATUS && r->status == SSH_FX_EOF;
+	if (f->eof)
+		return 0;
+	if (r->type != SSH_FXP_DATA || !r->len)
+		return tp_sftp_error(r, f->path, err);
+	return tp_buf_put(f->out, r->data, r->len) ?
+		       tp_err_set(err, TP_ERR_PROTOCOL, "%s is longer than it can be", f->path) :
+		       0;
+}
+
+int tp_sftp_read_file(struct tp_sftp *s, const char *path, struct tp_buf *out, struct tp_err *err)
+{
+	struct small_file f = { .path = path, .out = out };
+
+	if (tp_sftp_ask(s, SSH_FXP_OPEN, path, strlen(path), on_handle, &f, err) ||
+	    tp_sftp_step(s, err))
+		return -1;
+	while (!f.eof) {
+		tp_sftp_ask_read(s, f.handle, f.handle_len, out->len, TP_SFTP_DATA_MAX, on_bytes,
+				 &f);
+		if (tp_sftp_step(s, err))
+			return -1;
+	}
+	tp_sftp_ask(s, SSH_FXP_CLOSE, f.handle, f.handle_len, NULL, NULL, err);
+	return tp_sftp_step(s, err);
+}
+
 int tp_sftp_error(const struct tp_sftp_reply *r, const char *doing, struct tp_err *err)
 {
 	if (r->type != SSH_FXP_STATUS)

@@ -44,6 +44,9 @@ int tp_sftp_send(struct tp_sftp *s, struct tp_err *err);
  * After an error S is of no use any more. */
 int tp_sftp_step(struct tp_sftp *s, struct tp_err *err);
 
+/* Reads a small file to its end, whatever size it claims to have (as in /proc), into OUT. Nothing else may be under way. */
+int tp_sftp_read_file(struct tp_sftp *s, const char *path, struct tp_buf *out, struct tp_err *err);
+
 /* An answer that is not of the type that was wanted, as ERR, with the server's words: NOT_FOUND, FORBIDDEN, FAILED or PROTOCOL; -1.
  * DOING: "reading /etc/x". */
 int tp_sftp_error(const struct tp_sftp_reply *r, const char *doing, struct tp_err *err);

@@ -11,7 +11,6 @@
 
 #define IDLE_MS	    (30 * 1000) /* of a connection that ought to bring something */
 #define STALE_MS    5000	/* an agent hangs up on who has not answered it for 10 s */
-#define EXEC_MS	    (15 * 1000)
 #define ENTRIES_MAX 200000
 #define GIDS_MAX    4096
 
@@ -102,34 +101,45 @@ void tp_volcopy_hang_up(struct tp_volcopy *v)
 	tp_agentssh_close(tp_steal(&v->ssh));
 }
 
-/* "UID\nGID GID ...\n" */
-static int take_ids(struct tp_volcopy *v, const char *p, struct tp_err *err)
+/* The number behind KEY and a tab in a file like /proc/PID/status; -1 if there is none. */
+static int take_id(const char *text, const char *key, uint32_t *id)
 {
-	char *end;
+	const char *p = strstr(text, key);
 
-	v->n_gids = 0;
-	if (isdigit((unsigned char)*p)) {
-		v->uid = (uint32_t)strtoul(p, &end, 10);
-		for (p = end; *p; p = end) {
-			p += strspn(p, " \n");
-			if (!isdigit((unsigned char)*p) || v->n_gids == GIDS_MAX)
-				break;
-			v->gids = tp_realloc(v->gids, (v->n_gids + 1) * sizeof(*v->gids));
-			v->gids[v->n_gids++] = (uint32_t)strtoul(p, &end, 10);
-		}
-	}
-	return v->n_gids ? 0 :
-			   tp_err_set(err, TP_ERR_PROTOCOL, "the agent does not tell who it is");
+	if (!p || !isdigit((unsigned char)p[strlen(key)]))
+		return -1;
+	*id = (uint32_t)strtoul(p + strlen(key), NULL, 10);
+	return 0;
 }
 
+int tp_volcopy_take_ids(struct tp_volcopy *v, const char *text, struct tp_err *err)
+{
+	static const char groups[] = "\nGroups:\t";
+	const char *p = strstr(text, groups);
+	char *end;
+
+	v->gids = tp_realloc(v->gids, GIDS_MAX * sizeof(*v->gids));
+	v->n_gids = 0;
+	if (take_id(text, "\nUid:\t", &v->uid) || take_id(text, "\nGid:\t", &v->gids[0]))
+		return tp_err_set(err, TP_ERR_PROTOCOL, "the agent does not tell who it is");
+	v->n_gids = 1;
+	for (p = p ? p + strlen(groups) : ""; v->n_gids < GIDS_MAX; p = end) {
+		p += strspn(p, " ");
+		if (!isdigit((unsigned char)*p))
+			break;
+		v->gids[v->n_gids++] = (uint32_t)strtoul(p, &end, 10);
+	}
+	return 0;
+}
+
+/* The SFTP server is the agent's user itself, and says so where a process does. */
 static int ask_ids(struct tp_volcopy *v, struct tp_err *err)
 {
 	TP_AUTO_BUF out = TP_BUF_INIT(64u << 10);
-	int code;
 
-	if (tp_agentssh_exec(v->ssh, "id -u; id -G", &out, NULL, &code, EXEC_MS, err))
+	if (tp_sftp_read_file(v->sftp, "/proc/self/status", &out, err))
 		return -1;
-	return take_ids(v, out.data ? out.data : "", err);
+	return tp_volcopy_take_ids(v, out.data ? out.data : "", err);
 }
 
 int tp_volcopy_connect(struct tp_volcopy *v, struct tp_err *err)
@@ -149,8 +159,8 @@ int tp_volcopy_connect(struct tp_volcopy *v, struct tp_err *err)
 		return 0;
 	v->ssh = tp_agentssh_open(&t, v->cancel, err);
 	io.arg = v->ssh;
-	if (!v->ssh || (!v->n_gids && ask_ids(v, err)) || tp_agentssh_sftp(v->ssh, IDLE_MS, err) ||
-	    !(v->sftp = tp_sftp_open(&io, err))) {
+	if (!v->ssh || tp_agentssh_sftp(v->ssh, IDLE_MS, err) ||
+	    !(v->sftp = tp_sftp_open(&io, err)) || ask_ids(v, err)) {
 		tp_volcopy_hang_up(v);
 		return -1;
 	}

@@ -31,6 +31,9 @@ struct tp_volcopy {
 int tp_volcopy_connect(struct tp_volcopy *v, struct tp_err *err);
 void tp_volcopy_hang_up(struct tp_volcopy *v);
 
+/* Who the agent is, from its /proc/PID/status. */
+int tp_volcopy_take_ids(struct tp_volcopy *v, const char *text, struct tp_err *err);
+
 /* Looks at volume I (again); the limit is that of all. */
 int tp_volcopy_look_at(struct tp_volcopy *v, size_t i, struct tp_err *err);
 
