@@ -372,6 +372,15 @@ static _Noreturn void become(char **argv)
 	quit(EXIT_NOT_FOUND, argv[0], ": no such program in PATH", "");
 }
 
+static const char *address_of(const char *word)
+{
+	const char *address = strcmp(word, "-") ? word : getenv(TP_GATE_VAR);
+
+	if (address)
+		return address;
+	quit(EXIT_OURS, "this container was not started with an entry gate", "", "");
+}
+
 int main(int argc, char **argv)
 {
 	const char *tag, *address = argc > 1 ? argv[1] : "";
@@ -381,12 +390,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || (!export && !entry && argc < 4))
 		quit(EXIT_OURS, "usage: gate NAME[/TAG] [--env] PROGRAM [ARG...]", "", "");
-	if (!strcmp(address, "-"))
-		address = getenv(TP_GATE_VAR);
-	if (!address)
-		quit(EXIT_OURS, "this container was not started with an entry gate", "", "");
 	mortal();
-	sock = reach(address, &tag);
+	sock = reach(address_of(address), &tag);
 	introduce(sock, entry ? TP_GATE_HELLO : TP_GATE_ASK, tag);
 	await(sock);
 	if (export) {
