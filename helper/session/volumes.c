@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
 #include "session/session.h"
@@ -38,4 +39,17 @@ void tp_volumes_gate_answer(struct tp_session *s, unsigned int id, const char *w
 	tp_autofree char *text = why ? tp_asprintf("%u %s", id, why) : tp_asprintf("%u", id);
 
 	tp_control_sends(s->control, why ? TP_CTL_GATE_FAIL : TP_CTL_GATE_GO, text);
+}
+
+void tp_volumes_gate_env(struct tp_session *s)
+{
+	TP_AUTO_BUF env = TP_BUF_INIT(TP_FRAME_MAX);
+	bool fits = true;
+
+	for (size_t i = 0; fits && i < s->remote.env.n; i++)
+		fits = !tp_buf_put(&env, s->remote.env.v[i], strlen(s->remote.env.v[i]) + 1);
+	if (!fits)
+		tp_warn("the pod's environment is larger than %u MiB: containers get a part of it",
+			TP_FRAME_MAX >> 20);
+	tp_control_send(s->control, TP_CTL_GATE_ENV, env.data ? env.data : "", env.len);
 }

@@ -48,7 +48,9 @@
 	"gates" /* listen for entry gates (gate.h) at this abstract socket, and let the helper answer them */
 #define TP_CTL_GATE_GO	 "gate-go"   /* "ID" */
 #define TP_CTL_GATE_FAIL "gate-fail" /* "ID REASON" */
-#define TP_CTL_STOP	 "stop"	     /* empty */
+#define TP_CTL_GATE_ENV \
+	"gate-env" /* "NAME=VALUE" strings, each with a NUL behind it: what gates get that are let go from now on */
+#define TP_CTL_STOP "stop" /* empty */
 
 /* sidecar to helper */
 #define TP_CTL_HELLO "hello" /* "1 0.1.0": control version, image version */

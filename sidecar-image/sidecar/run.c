@@ -442,6 +442,8 @@ static int setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *e
 		rc = hold_listen(s, text, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_GO) == 0) {
 		rc = hold_answer(s, text, true, err);
+	} else if (strcmp(f->name, TP_CTL_GATE_ENV) == 0) {
+		rc = hold_env(s, f->data, f->len, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_FAIL) == 0) {
 		rc = hold_answer(s, text, false, err);
 	} else {

@@ -122,7 +122,9 @@ struct sidecar {
 	char probe_buf[80];
 
 	struct dnsfwd *dnsfwd;
-	struct gates *gates;	     /* hold.c */
+	struct gates *gates;	/* hold.c */
+	struct tp_buf gate_env; /* for those gates: the pod's environment */
+	bool gives_env;
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
 	struct tohost *tohost;	     /* tohost.c; NULL: no port leads to the helper's machine */
 	unsigned to_pod[MAX_TO_POD]; /* ports of the loopback that are the pod's */
@@ -220,6 +222,7 @@ void local_dial_host(struct sidecar *s); /* tohost_stream gets it */
 
 /* hold.c: entry gates that the helper answers. TEXT: "ID", or "ID REASON" when not GO. */
 int hold_listen(struct sidecar *s, const char *name, struct tp_err *err);
+int hold_env(struct sidecar *s, const char *env, size_t n, struct tp_err *err);
 int hold_answer(struct sidecar *s, const char *text, bool go, struct tp_err *err);
 
 /* dnsfwd.c */

@@ -283,6 +283,29 @@ static void others_may_ask(void **state)
 	assert_int_equal(GATE(env, "-", "--env"), 125);
 }
 
+/* The sidecar's own: those that ask are answered without the helper. */
+static void the_sidecar_gives_what_it_was_told(void **state)
+{
+	static struct sidecar s;
+	tp_autofree char *own = tp_asprintf("%s-hold", name);
+
+	(void)state;
+	s.loop = loop;
+	assert_ok(hold_listen(&s, own, &err), &err);
+	assert_int_equal(GATE(NULL, own, "--env", "true"), 125);
+	assert_contains(complaint, "no environment to give");
+	assert_int_equal(hold_env(&s, "A=b", 3, &err), -1);
+	assert_int_equal(GATE(NULL, own, "--env", "true"), 125);
+	assert_ok(hold_env(&s, "A=b c\0", 6, &err), &err);
+	assert_int_equal(GATE(NULL, own, "--export"), 0);
+	assert_string_equal(out, "export A='b c'\n");
+	assert_ok(hold_env(&s, "", 0, &err), &err);
+	assert_int_equal(GATE(NULL, own, "--export"), 0);
+	assert_string_equal(out, "");
+	gates_free(s.gates);
+	tp_buf_free(&s.gate_env);
+}
+
 static void ends_with_the_reason(void **state)
 {
 	(void)state;
@@ -530,6 +553,7 @@ int main(void)
 		cmocka_unit_test_setup(refuses_an_environment_without_end, fresh),
 		cmocka_unit_test_setup(takes_a_large_environment, fresh),
 		cmocka_unit_test_setup(others_may_ask, fresh),
+		cmocka_unit_test_setup(the_sidecar_gives_what_it_was_told, fresh),
 		cmocka_unit_test_setup(ends_with_the_reason, fresh),
 		cmocka_unit_test_setup(without_a_listener, fresh),
 		cmocka_unit_test_setup(searches_as_the_runtime_does, fresh),
