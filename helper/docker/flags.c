@@ -161,6 +161,7 @@ static int apply_value(struct parser *p, const struct tp_flag *f, const char *va
 		{ "volume", &a->volumes, NULL },
 		{ "mount", &a->mounts, NULL },
 		{ "tmpfs", &a->tmpfs, NULL },
+		{ "volumes-from", &a->volumes_from, NULL },
 	};
 	int rc = f->cls == TP_FLAG_SIDECAR ? apply_sidecar(p, f->name, value) : 0;
 
@@ -329,11 +330,11 @@ int tp_run_args_parse(struct tp_run_args *a, const struct tp_opt *ours, void *ba
 void tp_run_args_free(struct tp_run_args *a)
 {
 	struct tp_strv *const lists[] = {
-		&a->docker_args,    &a->command,  &a->env,	   &a->env_files,
-		&a->volumes,	    &a->mounts,	  &a->tmpfs,	   &a->publish,
-		&a->add_hosts,	    &a->dns,	  &a->dns_search,  &a->dns_options,
-		&a->links,	    &a->networks, &a->net_sysctls, &a->network_aliases,
-		&a->link_local_ips,
+		&a->docker_args,    &a->command,      &a->env,	       &a->env_files,
+		&a->volumes,	    &a->mounts,	      &a->tmpfs,       &a->publish,
+		&a->add_hosts,	    &a->dns,	      &a->dns_search,  &a->dns_options,
+		&a->links,	    &a->networks,     &a->net_sysctls, &a->network_aliases,
+		&a->link_local_ips, &a->volumes_from,
 	};
 	char *const strings[] = {
 		a->image,      a->name,	       a->cidfile,    a->pull,	      a->platform,

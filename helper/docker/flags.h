@@ -44,6 +44,7 @@ struct tp_run_args {
 	struct tp_strv env;		       /* -e values as given: "K=V" or "K" */
 	struct tp_strv env_files;	       /* paths */
 	struct tp_strv volumes, mounts, tmpfs; /* -v, --mount, --tmpfs values */
+	struct tp_strv volumes_from;	       /* "CONTAINER[:OPTIONS]" */
 
 	/* for the sidecar; not in docker_args */
 	struct tp_strv publish; /* -p values */

@@ -64,6 +64,11 @@ int tp_remote_parse(const char *p, size_t n, struct tp_remote *r, struct tp_err 
 			parse_lines(f.data, f.len, true, &r->mounts);
 		} else if (!strcmp(f.name, "ports")) {
 			parse_lines(f.data, f.len, false, &r->ports);
+		} else if (!strcmp(f.name, "mounts-read-only")) {
+			parse_lines(f.data, f.len, true, &r->read_only);
+		} else if (!strcmp(f.name, "agent-dir") && f.len && f.data[0] == '/') {
+			free(r->agent_dir);
+			r->agent_dir = tp_strndup(f.data, f.len);
 		}
 		p += used;
 		n -= (size_t)used;
@@ -94,17 +99,35 @@ static void env_set(struct tp_strv *env, const char *name, const char *value)
 	tp_strv_take(env, tp_steal(&kv));
 }
 
+static void env_unset(struct tp_strv *env, const char *name)
+{
+	size_t len = strlen(name), kept = 0;
+
+	for (size_t i = 0; i < env->n; i++) {
+		if (!strncmp(env->v[i], name, len) && env->v[i][len] == '=')
+			free(env->v[i]);
+		else
+			env->v[kept++] = env->v[i];
+	}
+	env->n = kept;
+	if (env->v)
+		env->v[kept] = NULL;
+}
+
 void tp_remote_add_telepresence(struct tp_remote *r, const char *container, const char *pod,
 				const char *method, const char *root)
 {
 	TP_AUTO_BUF mounts = TP_BUF_INIT(1u << 20);
 
-	for (size_t i = 0; i < r->mounts.n; i++)
+	for (size_t i = 0; root && i < r->mounts.n; i++)
 		tp_buf_printf(&mounts, "%s%s", i ? ":" : "", r->mounts.v[i]);
 	env_set(&r->env, "TELEPRESENCE_CONTAINER", container);
 	env_set(&r->env, "TELEPRESENCE_POD", pod);
 	env_set(&r->env, "TELEPRESENCE_METHOD", method);
-	env_set(&r->env, "TELEPRESENCE_ROOT", root);
+	if (root)
+		env_set(&r->env, "TELEPRESENCE_ROOT", root);
+	else
+		env_unset(&r->env, "TELEPRESENCE_ROOT");
 	env_set(&r->env, "TELEPRESENCE_MOUNTS", mounts.data ? mounts.data : "");
 }
 
@@ -113,6 +136,9 @@ void tp_remote_free(struct tp_remote *r)
 	tp_strv_free(&r->env);
 	tp_strv_free(&r->mounts);
 	tp_strv_free(&r->ports);
+	tp_strv_free(&r->read_only);
+	free(r->agent_dir);
+	r->agent_dir = NULL;
 	free(r->hostname);
 	r->hostname = NULL;
 }

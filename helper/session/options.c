@@ -9,6 +9,7 @@
 #include "docker/plugin.h"
 #include "kube/workload.h"
 #include "session/options.h"
+#include "session/volumes.h"
 
 #define OPT TP_SESSION_OPT
 
@@ -26,6 +27,8 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("from-pod", TP_OPT_LIST, "PORT", "let the pod's other containers reach the container's port on their localhost", from_pod, NULL),
 	OPT("to-pod", TP_OPT_LIST, "PORT", "reach a port of the pod's other containers on localhost", to_pod, NULL),
 	OPT("container-to-host", TP_OPT_LIST, "CPORT[:HPORT]", "let the container's localhost:CPORT lead to this machine's localhost:HPORT", to_host, NULL),
+	OPT("volumes", TP_OPT_STRING, "sshfs|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|off"),
+	OPT("volumes-root", TP_OPT_STRING, "PATH", "where in the container the pod's whole file tree is (default: " TP_VOLUMES_ROOT ")", volumes_root, NULL),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
 	TP_WHERE_OPTS,
 	TP_OPT_END,
@@ -131,6 +134,8 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--port-forward %s: it is one of native, kubectl and oc",
 				  o->port_forward);
+	if (tp_volumes_check(o->volumes, o->volumes_root, err))
+		return -1;
 	for (size_t i = 0; i < o->also_proxy.n; i++)
 		if (cidr_check("also-proxy", o->also_proxy.v[i], err))
 			return -1;
@@ -169,7 +174,8 @@ void tp_session_opts_free(struct tp_session_opts *o)
 	char **strings[] = { &o->swap_deployment, &o->new_deployment, &o->deployment,
 			     &o->context,	  &o->namespace,      &o->kubeconfig,
 			     &o->serviceaccount,  &o->image,	      &o->port_forward,
-			     &o->docker_host,	  &o->docker_context, &o->docker_path };
+			     &o->docker_host,	  &o->docker_context, &o->docker_path,
+			     &o->volumes,	  &o->volumes_root };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

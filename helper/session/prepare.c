@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "docker/entrypoint.h"
+#include "docker/user_mounts.h"
 #include "session/agent.h"
 #include "session/cleanup.h"
 #include "session/guardian.h"
@@ -208,7 +209,9 @@ int tp_session_user_image(struct tp_session *s, struct tp_cancel *c, struct tp_e
 		tp_json_free(s->user_image);
 		s->user_image = tp_engine_image(s->engine, s->args->image, c, err);
 	}
-	return s->user_image ? tp_entrypoint(s->args, s->user_image, &s->entrypoint, err) : -1;
+	if (!s->user_image || tp_entrypoint(s->args, s->user_image, &s->entrypoint, err))
+		return -1;
+	return tp_image_volumes(s->args, s->user_image, s->engine, &s->image_volumes, c, err);
 }
 
 /* Containers of all users of an engine share their names. */

@@ -22,8 +22,6 @@
 #include "session/timings.h"
 
 #define STOP_GRACE_S 10
-/* Where the volumes will be; its own place, so that no image has it already. */
-#define REMOTE_ROOT "/tpdocker/root"
 
 static void child_ended(void *arg, int events)
 {
@@ -53,7 +51,8 @@ static char *find_container(struct tp_session *s, bool *running, struct tp_cance
 
 		if (!role || strcmp(role, "user"))
 			continue;
-		*running = state && (!strcmp(state, "running") || !strcmp(state, "paused"));
+		*running = state && (!strcmp(state, "running") || !strcmp(state, "paused") ||
+				     !strcmp(state, "restarting"));
 		return tp_strdup(tp_json_str_at(ctr, "Id"));
 	}
 	return NULL;
@@ -128,16 +127,17 @@ void tp_session_run_signal(struct tp_session *s, int sig)
 static int wait_container_task(void *arg, struct tp_cancel *c, struct tp_err *err)
 {
 	struct tp_session *s = arg;
-	bool running;
-	tp_autofree char *id = find_container(s, &running, c);
 
-	if (!id || !running)
-		return 0;
-	/* Gone is as good as ended. */
-	if (tp_engine_wait(s->engine, id, &s->child_status, c, err) &&
-	    err->kind != TP_ERR_NOT_FOUND)
-		return -1;
-	return 0;
+	for (;;) {
+		bool running;
+		tp_autofree char *id = find_container(s, &running, c);
+
+		if (!id || !running)
+			return 0;
+		/* Gone is as good as ended; one that --restart starts again has not ended. */
+		if (tp_engine_wait(s->engine, id, &s->child_status, c, err))
+			return err->kind == TP_ERR_NOT_FOUND ? 0 : -1;
+	}
 }
 
 /* The CLI has ended but the container has not: by -d, by the detach keys, or
@@ -175,7 +175,7 @@ static int launch(struct tp_session *s, struct tp_err *err)
 			       .gate = s->volumes != TP_VOLUMES_OFF ? &gate : NULL };
 
 	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
-				   REMOTE_ROOT);
+				   tp_volumes_root(s));
 	l.env = (const char *const *)s->remote.env.v;
 	if (tp_launch_start(&l, &s->child, err))
 		return -1;
@@ -216,6 +216,11 @@ int tp_session_run(struct tp_session *s, int *code, struct tp_err *err)
 	if (!s->failed) {
 		*code = tp_status_code(s->child_status);
 		tp_timings_mark("container ended");
+		/* docker says that it runs; whether the pod's volumes are there shows a moment later */
+		if (!*code && s->args->detach && tp_volumes_wait_gate(s, err)) {
+			s->container_phase = false;
+			return -1;
+		}
 		if (lives_on(s, *code)) {
 			while (s->tasks_running)
 				tp_loop_run(s->loop);

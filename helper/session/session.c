@@ -30,6 +30,7 @@ void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 	s->child = TP_CHILD_INIT;
 	s->sidecar_log = TP_BUF_INIT(SIDECAR_LOG_MAX);
 	s->loop = tp_loop_new();
+	s->volumes = tp_volumes_wanted(o->volumes);
 	pthread_mutex_init(&s->progress_lock, NULL);
 	if (!strcmp(o->port_forward, "kubectl"))
 		s->forward = TP_FORWARD_KUBECTL;
@@ -194,6 +195,7 @@ void tp_session_free(struct tp_session *s)
 	}
 	tp_tohost_free(s->tohost);
 	tp_link_free(s->link);
+	tp_companion_free(&s->companion);
 	tp_control_free(s->control);
 	tp_stream_close(s->sidecar_stream);
 	tp_child_free(&s->child);
@@ -219,6 +221,7 @@ void tp_session_free(struct tp_session *s)
 	tp_remote_free(&s->remote);
 	tp_strv_free(&s->mounts);
 	tp_strv_free(&s->entrypoint);
+	tp_strv_free(&s->image_volumes);
 	tp_record_free(&s->record);
 	tp_close_p(&s->guardian_fd);
 	tp_close_p(&s->joined_fd);

@@ -22,6 +22,7 @@
 #include "docker/launch.h"
 #include "kube/pod.h"
 #include "session/agentpod.h"
+#include "session/companion.h"
 #include "session/environ.h"
 #include "session/link.h"
 #include "session/options.h"
@@ -71,7 +72,9 @@ struct tp_session {
 
 	/* the volumes in the user's container */
 	enum tp_volumes volumes;
-	struct tp_strv entrypoint; /* what the user's container runs, in full */
+	struct tp_companion companion;
+	struct tp_strv image_volumes; /* tp_image_volumes */
+	struct tp_strv entrypoint;    /* what the user's container runs, in full */
 	/* --volumes copy: a gate waits for tp_volumes_gate_answer, or is gone without it. In the loop. */
 	void (*gate_arrived)(struct tp_session *s, unsigned int id, const char *tag);
 	void (*gate_left)(struct tp_session *s, unsigned int id);

@@ -70,7 +70,7 @@ static void read_mounts(struct tp_session *s, const struct tp_json *pod)
 		const char *path = tp_json_str_at(tp_json_at(mounts, i), "mountPath");
 
 		if (path && strcmp(path, TP_AGENT_DIR))
-			tp_strv_add(&s->mounts, path);
+			tp_strv_addf(&s->mounts, "%s%s", *path == '/' ? "" : "/", path);
 	}
 }
 
@@ -84,6 +84,10 @@ static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 		if (tp_agent_let_in(s->kube, r->pod, r->pod_container, s->public_key, &s->agent, c,
 				    err))
 			return -1;
+		pod = tp_pod_get(s->kube, r->pod, c, err);
+		if (!pod)
+			return -1;
+		read_mounts(s, pod);
 		tp_timings_mark("agent authorised the key");
 		tp_loop_post(s->loop, agent_is_ready, s);
 		return 0;
@@ -192,6 +196,16 @@ static void dial_host(struct tp_session *s)
 		tp_tohost_dial_exec(s->tohost, s->engine, s->sidecar_id);
 }
 
+/* The pod's spec has the paths as they were meant; an agent that was never made by us may have none. */
+static void use_spec_mounts(struct tp_session *s)
+{
+	if (!s->mounts.n && s->record.mode == TP_MODE_EXISTING)
+		return;
+	tp_strv_free(&s->remote.mounts);
+	s->remote.mounts = s->mounts;
+	s->mounts = (struct tp_strv){ 0 };
+}
+
 static void control_frame(void *arg, const struct tp_frame *f)
 {
 	struct tp_session *s = arg;
@@ -219,8 +233,10 @@ static void control_frame(void *arg, const struct tp_frame *f)
 			tp_session_fail(s, &e);
 			return;
 		}
+		use_spec_mounts(s);
 		s->described = true;
 		tp_timings_mark("environment read");
+		tp_companion_describe(s);
 	} else if (!strcmp(f->name, TP_CTL_READY)) {
 		tp_timings_mark("tunnel in use");
 		s->tunnel_ready = true;
@@ -272,6 +288,8 @@ static void sidecar_started(void *arg)
 	tp_session_ports_send(s);
 	if (s->opts->verbose)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
+	if (s->volumes == TP_VOLUMES_SSHFS)
+		tp_control_sends(s->control, TP_CTL_DOOR, s->companion.door);
 	if (s->volumes == TP_VOLUMES_COPY) {
 		tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
 
@@ -299,6 +317,8 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 		return -1;
 	tp_timings_mark("sidecar started");
 	tp_loop_post(s->loop, sidecar_started, s);
+	if (s->volumes == TP_VOLUMES_SSHFS)
+		tp_companion_start(s, &spec, c);
 	return 0;
 }
 
@@ -339,6 +359,7 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 	if (tp_ports_count(&s->ports, TP_PORT_TO_HOST))
 		s->tohost = tp_tohost_new(s->loop, &s->ports);
 	s->link = tp_link_new(s->loop, s->record.link_dir, &ev);
+	s->companion.door = tp_companion_door(s->record.id);
 	if (s->record.mode == TP_MODE_EXISTING) {
 		s->record.authorized_key = tp_strdup(s->public_key);
 		if (tp_record_save(&s->record, err))
@@ -346,7 +367,8 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 	}
 	tp_session_task(s, start_cluster);
 	tp_session_task(s, start_engine);
-	while (!s->failed && (s->tasks_running || !s->described || !s->tunnel_ready)) {
+	while (!s->failed &&
+	       (s->tasks_running || !s->described || !s->tunnel_ready || !tp_volumes_ready(s))) {
 		if (s->agent_told && !late)
 			late = tp_timer_add(s->loop, TUNNEL_MS, tunnel_late, s);
 		tp_loop_run(s->loop);
@@ -357,11 +379,6 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 	if (s->failed) {
 		*err = s->err;
 		return -1;
-	}
-	if (s->record.mode != TP_MODE_EXISTING) {
-		tp_strv_free(&s->remote.mounts);
-		s->remote.mounts = s->mounts;
-		s->mounts = (struct tp_strv){ 0 };
 	}
 	tp_session_ports_tell(s);
 	tp_timings_mark("session ready");

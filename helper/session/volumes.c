@@ -7,7 +7,95 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "common/gate.h"
+#include "docker/user_mounts.h"
 #include "session/session.h"
+
+#define GATE_MS 30000 /* longer than the companion takes to give up */
+
+static bool below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !strncmp(path, dir, n) && (!path[n] || path[n] == '/');
+}
+
+static int check_root(const char *root, struct tp_err *err)
+{
+	static const char *const taken[] = { TP_GATE_DIR, "/proc", "/sys", "/dev" };
+	tp_autofree char *path = tp_path_clean(root);
+
+	if (root[0] != '/' || strlen(root) > 1000 || strpbrk(root, "\n\r"))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--volumes-root %s: it is an absolute path in the container",
+				  root);
+	for (const char *at = root; (at = strstr(at, "/.."));) {
+		at += 3;
+		if (!*at || *at == '/')
+			return tp_err_set(err, TP_ERR_USAGE,
+					  "--volumes-root %s: no \"..\" in it, please", root);
+	}
+	for (size_t i = 0; i < TP_ARRAY_SIZE(taken); i++)
+		if (below(path, taken[i]) || below(taken[i], path) || !path[1])
+			return tp_err_set(
+				err, TP_ERR_USAGE,
+				"--volumes-root %s: that place is taken; the usual one is %s", root,
+				TP_VOLUMES_ROOT);
+	return 0;
+}
+
+int tp_volumes_check(const char *kind, const char *root, struct tp_err *err)
+{
+	if (kind && strcmp(kind, "sshfs") && strcmp(kind, "off"))
+		return tp_err_set(err, TP_ERR_USAGE, "--volumes %s: it is one of sshfs and off",
+				  kind);
+	return root ? check_root(root, err) : 0;
+}
+
+enum tp_volumes tp_volumes_wanted(const char *kind)
+{
+	return kind && !strcmp(kind, "off") ? TP_VOLUMES_OFF : TP_VOLUMES_SSHFS;
+}
+
+const char *tp_volumes_root(const struct tp_session *s)
+{
+	if (s->volumes == TP_VOLUMES_OFF)
+		return NULL;
+	return s->opts->volumes_root ? s->opts->volumes_root : TP_VOLUMES_ROOT;
+}
+
+bool tp_volumes_ready(const struct tp_session *s)
+{
+	return s->volumes != TP_VOLUMES_SSHFS || s->companion.mounted;
+}
+
+static void gate_late(void *arg)
+{
+	struct tp_session *s = arg;
+	struct tp_err e = { 0 };
+
+	tp_err_set(&e, TP_ERR_TIMEOUT, "the container did not come to its entry gate within %d s",
+		   GATE_MS / 1000);
+	tp_session_fail(s, &e);
+}
+
+int tp_volumes_wait_gate(struct tp_session *s, struct tp_err *err)
+{
+	struct tp_timer *late;
+
+	if (s->volumes != TP_VOLUMES_SSHFS)
+		return 0;
+	late = tp_timer_add(s->loop, GATE_MS, gate_late, s);
+	while (!s->failed && !s->companion.passed && !s->companion.refusal)
+		tp_loop_run(s->loop);
+	if (s->failed) {
+		*err = s->err;
+		return -1;
+	}
+	tp_timer_del(late);
+	return s->companion.refusal ? tp_err_set(err, TP_ERR_FAILED, "%s", s->companion.refusal) :
+				      0;
+}
 
 char *tp_volumes_gate_name(const char *session)
 {

@@ -18,6 +18,20 @@ enum tp_volumes {
 
 struct tp_session;
 
+/* Where the pod's whole file tree is in the container; its own place, so that no image has it already. */
+#define TP_VOLUMES_ROOT "/tpdocker/root"
+
+/* --volumes and --volumes-root (each may be NULL): 0 or -1 ERR (USAGE). */
+int tp_volumes_check(const char *kind, const char *root, struct tp_err *err);
+enum tp_volumes tp_volumes_wanted(const char *kind);
+
+/* TELEPRESENCE_ROOT; NULL when the container has no volumes of the pod's. */
+const char *tp_volumes_root(const struct tp_session *s);
+/* Whether nothing has to be waited for any more before the container can be launched. */
+bool tp_volumes_ready(const struct tp_session *s);
+/* -d: waits until the container's gate has let it go on. -1 ERR if it has not: the reason. */
+int tp_volumes_wait_gate(struct tp_session *s, struct tp_err *err);
+
 /* The abstract socket that this session's gates come to. The caller's. */
 char *tp_volumes_gate_name(const char *session);
 

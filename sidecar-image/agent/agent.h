@@ -47,8 +47,10 @@ int tp_agent_sshd_prepare(struct tp_buf *pub, struct tp_err *err);
 pid_t tp_agent_sshd_serve(int fd);
 
 /* The mount points of MOUNTINFO (/proc/self/mountinfo) that are volumes of
- * the pod, one a line. OWN: the agent's folder, left out. */
-int tp_agent_mounts(const char *mountinfo, size_t n, const char *own, struct tp_buf *out);
+ * the pod, one a line; into RO those of them that cannot be written. OWN: the
+ * agent's folder, left out. */
+int tp_agent_mounts(const char *mountinfo, size_t n, const char *own, struct tp_buf *out,
+		    struct tp_buf *ro);
 
 /* A line "ADDRESS:PORT STATE" into OUT for each of WANTED ("ADDRESS:PORT", ends with NULL): "ok" if it
  * could be listened on now, else "denied", "taken" or an error's text. -1: not such words. */

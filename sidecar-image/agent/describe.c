@@ -11,17 +11,11 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/mountinfo.h"
 
 bool tp_agent_env_is_pods(const char *kv)
 {
 	return strchr(kv, '=') && strncmp(kv, "TPDOCKER_", 9) != 0;
-}
-
-static bool below(const char *path, const char *dir)
-{
-	size_t n = strlen(dir);
-
-	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
 }
 
 /* The container runtime's own mounts, and the files that Kubernetes puts
@@ -44,57 +38,27 @@ static bool every_containers(const char *path, const char *root, const char *typ
 	/* terminationMessagePath may be anywhere */
 	if (strstr(root, "/pods/") && strstr(root, "/containers/"))
 		return true;
-	return below(path, "/proc") || below(path, "/sys") || strcmp(type, "cgroup") == 0 ||
-	       strcmp(type, "cgroup2") == 0;
+	return tp_path_below(path, "/proc") || tp_path_below(path, "/sys") ||
+	       strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0;
 }
 
-/* Undoes \040 and the like, in place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
-/* "36 35 98:0 /root /mount/point options - type source options" */
-static int mount_line(char *line, const char *own, struct tp_buf *out)
-{
-	char *field[64], *save = NULL, *word;
-	size_t n = 0, dash = 0;
-
-	for (word = strtok_r(line, " ", &save); word && n < TP_ARRAY_SIZE(field);
-	     word = strtok_r(NULL, " ", &save)) {
-		if (strcmp(word, "-") == 0 && !dash)
-			dash = n;
-		field[n++] = word;
-	}
-	if (dash < 6 || n < dash + 2)
-		return 0;
-	unescape(field[3]);
-	unescape(field[4]);
-	if (strchr(field[4], '\n') || field[4][0] != '/' || (own && below(field[4], own)) ||
-	    every_containers(field[4], field[3], field[dash + 1]))
-		return 0;
-	return tp_buf_printf(out, "%s\n", field[4]);
-}
-
-int tp_agent_mounts(const char *mountinfo, size_t n, const char *own, struct tp_buf *out)
+int tp_agent_mounts(const char *mountinfo, size_t n, const char *own, struct tp_buf *out,
+		    struct tp_buf *ro)
 {
 	tp_autofree char *text = tp_strndup(mountinfo, n);
 	char *line, *save = NULL;
 
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		if (mount_line(line, own, out) < 0)
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		struct tp_mountinfo m;
+
+		if (tp_mountinfo_line(line, &m) || strchr(m.point, '\n') ||
+		    (own && tp_path_below(m.point, own)) ||
+		    every_containers(m.point, m.root, m.type))
+			continue;
+		if (tp_buf_printf(out, "%s\n", m.point) ||
+		    (m.ro && tp_buf_printf(ro, "%s\n", m.point)))
 			return -1;
+	}
 	return 0;
 }
 
@@ -116,6 +80,7 @@ int tp_agent_describe(int argc, char **argv)
 	TP_AUTO_BUF info = TP_BUF_INIT(TP_FRAME_MAX);
 	TP_AUTO_BUF mounts = TP_BUF_INIT(TP_FRAME_MAX);
 	TP_AUTO_BUF ports = TP_BUF_INIT(TP_FRAME_MAX);
+	TP_AUTO_BUF ro = TP_BUF_INIT(TP_FRAME_MAX);
 	tp_autofree char *environ_path = NULL;
 	struct tp_err err;
 	char host[256] = "";
@@ -135,8 +100,10 @@ int tp_agent_describe(int argc, char **argv)
 		return 1;
 	/* /run/tpdocker itself when it is a mount, not only our folder in it */
 	if (tp_read_file("/proc/self/mountinfo", &info) < 0 ||
-	    tp_agent_mounts(info.data, info.len, "/run/tpdocker", &mounts) < 0 ||
-	    tp_frame_put(&out, "mounts", mounts.data ? mounts.data : "", mounts.len) < 0) {
+	    tp_agent_mounts(info.data, info.len, "/run/tpdocker", &mounts, &ro) < 0 ||
+	    tp_frame_put(&out, "mounts", mounts.data ? mounts.data : "", mounts.len) < 0 ||
+	    tp_frame_put(&out, "mounts-read-only", ro.data ? ro.data : "", ro.len) < 0 ||
+	    tp_frame_put(&out, "agent-dir", dir, strlen(dir)) < 0) {
 		tp_error("cannot list the mounts: %s", strerror(errno));
 		return 1;
 	}

@@ -50,6 +50,8 @@
 #define TP_CTL_GATE_FAIL "gate-fail" /* "ID REASON" */
 #define TP_CTL_GATE_ENV \
 	"gate-env" /* "NAME=VALUE" strings, each with a NUL behind it: what gates get that are let go from now on */
+#define TP_CTL_DOOR \
+	"door" /* "NAME TOKEN": at this abstract socket an SFTP session is had for the token */
 #define TP_CTL_STOP "stop" /* empty */
 
 /* sidecar to helper */
@@ -67,6 +69,32 @@
 #define TP_CTL_DOWN	 "down"	     /* the link broke: reason */
 #define TP_CTL_UP	 "up"
 #define TP_CTL_FAIL	 "fail" /* cannot go on: reason for the user */
+
+/*
+ * Between the helper (or whoever starts it) and the mounts role, on its stdin
+ * and stdout (sidecar/mounts.h):
+ *
+ *   helper                                    tpdocker-sidecar mounts
+ *     door, gates, volumes-root, ...    -->     sshfs is started; gates may come, and wait
+ *     read-only, hidden, volume ..., volumes --> looks them up in the pod
+ *                                       <--   mounted, or fail
+ *                                       <--   gate-passed, gate-refused (each container)
+ *                                       <--   fail (later: the mounts are of no use any more)
+ *
+ * door, gates, verbose, stop, timing and fail are as above.
+ */
+#define TP_CTL_VOLUMES_ROOT "volumes-root" /* where the pod's whole tree goes in the container */
+#define TP_CTL_VOLUME	    "volume"	   /* one path, as the pod's spec has it */
+#define TP_CTL_READ_ONLY \
+	"read-only"	       /* one path, as the agent's mounts have it: not to be written */
+#define TP_CTL_HIDDEN "hidden" /* a folder of the agent's own, not to be seen */
+#define TP_CTL_IMAGE_VOLUME \
+	"image-volume" /* a volume of the image's (not the user's): the pod's at the same path covers it */
+#define TP_CTL_VOLUMES	   "volumes"	 /* empty: that is all of them */
+#define TP_CTL_MOUNTED	   "mounted"	 /* empty: all were found */
+#define TP_CTL_GATE_PASSED "gate-passed" /* TAG: its container has the volumes and runs */
+#define TP_CTL_GATE_REFUSED \
+	"gate-refused" /* "TAG REASON" (no tag: "-"): its container ends with 125 */
 
 /*
  * The link's greeting, on the bind-mounted socket TP_LINK_SOCKET: the
@@ -105,9 +133,10 @@
  *					frames on stdout: env (NUL-terminated "K=V" strings, the
  *					container's exact environment without TPDOCKER_*), hostname, hosts
  *					(/etc/hosts), resolv-conf (/etc/resolv.conf), mounts (lines: path of each
- *					volume mounted into the container, Kubernetes' own files like /etc/hosts left out), ports (lines
- *					"ADDRESS:PORT REASON" for each that cannot be listened on: "denied", "taken" or an error's
- *					text; "ADDRESS:PORT ok" for the others)
+ *					volume mounted into the container, Kubernetes' own files like /etc/hosts left out),
+ *					mounts-read-only (lines: those of them that cannot be written), agent-dir (its own folder),
+ *					ports (lines "ADDRESS:PORT REASON" for each that cannot be listened on: "denied", "taken"
+ *					or an error's text; "ADDRESS:PORT ok" for the others)
  * tpdocker-agent dns [SERVER...]	DNS messages, each behind its length in two bytes big endian (RFC 1035
  *					4.2.2), from stdin to the pod's nameservers and back, in any order
  * tpdocker-agent authorize KEY		adds a session's key (in a standing agent) and prints the ready line

@@ -14,6 +14,8 @@ static const struct {
 	  sidecar_link },
 	{ "dial", "ssh's ProxyCommand", sidecar_dial },
 	{ "transport", "sshuttle's ssh command", sidecar_transport },
+	{ "mounts", "mount the pod's files into containers; driven on stdin", sidecar_mounts },
+	{ "sftp", "sshfs's ssh command", sidecar_sftp },
 };
 
 static void usage(FILE *f)

@@ -24,6 +24,8 @@ struct mux_session {
 	struct tp_buf in;
 	int code;
 	void (*on_end)(struct sidecar *s, int code);
+	void (*on_subsystem_end)(void *arg, int code); /* or this */
+	void *arg;
 };
 
 int mux_connect(void)
@@ -59,12 +61,13 @@ void mux_close(struct mux_session *m)
 
 static void end(struct mux_session *m)
 {
-	struct sidecar *s = m->s;
-	void (*on_end)(struct sidecar *, int) = m->on_end;
-	int code = m->code;
+	struct mux_session was = *m;
 
 	mux_close(m);
-	on_end(s, code);
+	if (was.on_end)
+		was.on_end(was.s, was.code);
+	else
+		was.on_subsystem_end(was.arg, was.code);
 }
 
 /* False when the session is over. */
@@ -114,7 +117,7 @@ static void on_master(void *arg, int events)
 
 /* Everything is written at once, before the master has said hello: it reads
  * message by message, and the order is all it asks for. */
-static int request(int fd, const char *command)
+static int request(int fd, const char *command, bool subsystem)
 {
 	TP_AUTO_BUF body = TP_BUF_INIT(1 << 16);
 	TP_AUTO_BUF out = TP_BUF_INIT(1 << 16);
@@ -124,12 +127,12 @@ static int request(int fd, const char *command)
 	mux_put_message(&out, &body);
 	tp_buf_reset(&body);
 	mux_put32(&body, MUX_C_NEW_SESSION);
-	mux_put32(&body, 1);	      /* request id */
-	mux_put_string(&body, "");    /* reserved */
-	mux_put32(&body, 0);	      /* no tty */
-	mux_put32(&body, 0);	      /* no X11 */
-	mux_put32(&body, 0);	      /* no agent */
-	mux_put32(&body, 0);	      /* no subsystem */
+	mux_put32(&body, 1);	   /* request id */
+	mux_put_string(&body, ""); /* reserved */
+	mux_put32(&body, 0);	   /* no tty */
+	mux_put32(&body, 0);	   /* no X11 */
+	mux_put32(&body, 0);	   /* no agent */
+	mux_put32(&body, subsystem);
 	mux_put32(&body, 0xffffffff); /* no escape character */
 	mux_put_string(&body, "");    /* terminal */
 	mux_put_string(&body, command);
@@ -137,13 +140,13 @@ static int request(int fd, const char *command)
 	return send(fd, out.data, out.len, MSG_NOSIGNAL) == (ssize_t)out.len ? 0 : -1;
 }
 
-struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int out, int err,
-			     void (*on_end)(struct sidecar *s, int code), struct tp_err *e)
+static struct mux_session *open_session(struct sidecar *s, const char *command, bool subsystem,
+					int in, int out, int err, struct tp_err *e)
 {
 	int fd = mux_connect();
 	struct mux_session *m;
 
-	if (fd < 0 || request(fd, command) < 0 || send_with_fd(fd, "", 1, in) < 0 ||
+	if (fd < 0 || request(fd, command, subsystem) < 0 || send_with_fd(fd, "", 1, in) < 0 ||
 	    send_with_fd(fd, "", 1, out) < 0 || send_with_fd(fd, "", 1, err) < 0) {
 		tp_err_errno(e, errno, "cannot open a session over ssh");
 		tp_close_p(&fd);
@@ -155,7 +158,29 @@ struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int
 	m->fd = fd;
 	m->code = -1;
 	m->in = TP_BUF_INIT(4 * MUX_MAX_MESSAGE);
-	m->on_end = on_end;
 	m->watch = tp_watch_add(s->loop, fd, TP_READ, on_master, m);
+	return m;
+}
+
+struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int out, int err,
+			     void (*on_end)(struct sidecar *s, int code), struct tp_err *e)
+{
+	struct mux_session *m = open_session(s, command, false, in, out, err, e);
+
+	if (m)
+		m->on_end = on_end;
+	return m;
+}
+
+struct mux_session *mux_open_subsystem(struct sidecar *s, const char *name, int in, int out,
+				       int err, void (*on_end)(void *arg, int code), void *arg,
+				       struct tp_err *e)
+{
+	struct mux_session *m = open_session(s, name, true, in, out, err, e);
+
+	if (m) {
+		m->on_subsystem_end = on_end;
+		m->arg = arg;
+	}
 	return m;
 }

@@ -438,6 +438,8 @@ static int setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *e
 	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {
 		s->verbose = strcmp(text, "yes") == 0;
 		tp_log_set_level(s->verbose ? TP_LOG_VERBOSE : TP_LOG_NORMAL);
+	} else if (strcmp(f->name, TP_CTL_DOOR) == 0) {
+		rc = door_start(s, text, err);
 	} else if (strcmp(f->name, TP_CTL_GATES) == 0) {
 		rc = hold_listen(s, text, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_GO) == 0) {

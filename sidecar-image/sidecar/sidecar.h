@@ -58,6 +58,7 @@ struct program {
 };
 
 struct dnsfwd;
+struct door;
 struct gates;
 struct forwards;
 struct tohost;
@@ -129,6 +130,7 @@ struct sidecar {
 	struct tohost *tohost;	     /* tohost.c; NULL: no port leads to the helper's machine */
 	unsigned to_pod[MAX_TO_POD]; /* ports of the loopback that are the pod's */
 	size_t n_to_pod;
+	struct door *door;
 
 	/* what ready waits for */
 	bool described, names_set, probed, dns_checked;
@@ -158,12 +160,17 @@ void ssh_start(struct sidecar *s);
 void ssh_agent(struct sidecar *s);	     /* the agent is known (or another one) */
 void ssh_capture_offered(struct sidecar *s); /* capture_fd is there */
 void ssh_reopen_dns(struct sidecar *s);
+int ssh_remote_stderr(void); /* a descriptor for what a session's far side complains about; -1 */
 
 /* mux.c: a session over the master. IN, OUT, ERR are passed to the master and
  * stay the caller's. ON_END is called once, with the command's exit code or
  * -1; the session is freed after it. */
 struct mux_session *mux_open(struct sidecar *s, const char *command, int in, int out, int err,
 			     void (*on_end)(struct sidecar *s, int code), struct tp_err *e);
+/* The same for a subsystem ("sftp"), with an end that knows whose it is. */
+struct mux_session *mux_open_subsystem(struct sidecar *s, const char *name, int in, int out,
+				       int err, void (*on_end)(void *arg, int code), void *arg,
+				       struct tp_err *e);
 void mux_close(struct mux_session *m); /* NULL is allowed; ON_END is not called */
 
 /* muxfwd.c: remote forwards at the master: BIND:PORT in the pod to HOST:HOST_PORT here. Each
@@ -220,6 +227,11 @@ void local_agent(struct sidecar *s); /* those who wait to dial may */
 void link_check(struct sidecar *s);
 void local_dial_host(struct sidecar *s); /* tohost_stream gets it */
 
+/* door.c: SFTP sessions for the mounts role. SETTING: "NAME TOKEN". */
+int door_start(struct sidecar *s, const char *setting, struct tp_err *err);
+void door_open(struct sidecar *s);  /* the link is there: those who wait get theirs */
+void door_close(struct sidecar *s); /* it is not: all of them end */
+
 /* hold.c: entry gates that the helper answers. TEXT: "ID", or "ID REASON" when not GO. */
 int hold_listen(struct sidecar *s, const char *name, struct tp_err *err);
 int hold_env(struct sidecar *s, const char *env, size_t n, struct tp_err *err);
@@ -237,6 +249,8 @@ int sidecar_run(int argc, char **argv);
 int sidecar_dial(int argc, char **argv);
 int sidecar_link(int argc, char **argv);
 int sidecar_transport(int argc, char **argv);
+int sidecar_mounts(int argc, char **argv); /* mounts.c */
+int sidecar_sftp(int argc, char **argv);   /* door.c */
 
 /* sockets.c: one message with up to one descriptor (-1: none). Whoever sends
  * more loses them all. */

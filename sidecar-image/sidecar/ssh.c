@@ -117,6 +117,7 @@ static void close_sessions(struct sidecar *s)
 	mux_close(tp_steal(&s->describe));
 	mux_close(tp_steal(&s->dns_session));
 	mux_close(tp_steal(&s->tunnel));
+	door_close(s);
 	dnsfwd_channel(s->dnsfwd, -1);
 }
 
@@ -198,7 +199,7 @@ void ssh_agent(struct sidecar *s)
 
 /* A descriptor that the ssh master may make non-blocking: not our stderr
  * itself, which others share. */
-static int remote_stderr(void)
+int ssh_remote_stderr(void)
 {
 	int fd = open("/proc/self/fd/2", O_WRONLY | O_CLOEXEC);
 
@@ -342,7 +343,7 @@ static void open_tunnel(struct sidecar *s, int err_fd)
 
 static void open_sessions(struct sidecar *s)
 {
-	tp_autoclose int err_fd = remote_stderr();
+	tp_autoclose int err_fd = ssh_remote_stderr();
 	struct tp_err err;
 
 	/* in the order in which ready needs them */
@@ -354,11 +355,12 @@ static void open_sessions(struct sidecar *s)
 	open_tunnel(s, err_fd);
 	if (s->master_up) /* the tunnel may have failed */
 		forwards_up(s);
+	door_open(s);
 }
 
 void ssh_capture_offered(struct sidecar *s)
 {
-	tp_autoclose int err_fd = remote_stderr();
+	tp_autoclose int err_fd = ssh_remote_stderr();
 
 	if (s->master_up)
 		open_tunnel(s, err_fd);
@@ -367,7 +369,7 @@ void ssh_capture_offered(struct sidecar *s)
 static void on_reopen_dns(void *arg)
 {
 	struct sidecar *s = arg;
-	tp_autoclose int err_fd = remote_stderr();
+	tp_autoclose int err_fd = ssh_remote_stderr();
 	struct tp_err err;
 
 	if (s->master_up && !s->dns_session && open_dns(s, err_fd, &err) < 0)

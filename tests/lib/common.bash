@@ -180,6 +180,7 @@ user_teardown() {
     # The kubelet takes its time with pods that were deleted while they were made.
     eventually 180 clean all || rc=$?
     docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER" | xargs -r docker rm -f >/dev/null 2>&1
+    docker volume ls -q --filter "label=dev.tpdocker.owner=$TPT_OWNER" | xargs -r docker volume rm >/dev/null 2>&1
     ours | xargs -r kill -KILL 2>/dev/null || true
     admin delete namespace "$NS" --wait=false >/dev/null
     kill "$(cat "$BATS_FILE_TMPDIR/proxy.pid")"
@@ -300,6 +301,7 @@ sidecar_of() {
 }
 our_pods() { json pods -l tpdocker.dev/session | jq -r '.items[] | select(.metadata.deletionTimestamp | not) | .metadata.name'; }
 agent_pod() { our_pods | head -n 1; }
+companion_of() { echo "$(docker container inspect --format '{{.Name}}' "$(sidecar_of "$1")" | tr -d /)-mounts"; }
 our_containers() { docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER"; }
 
 # ------------------------------------------------------------- nothing left
@@ -312,6 +314,7 @@ ours() { { grep -lszF "TPT_MARK=$TPT_ID" /proc/[0-9]*/environ || true; } | sed '
 leftovers() ( # [all]
     set -o pipefail
     docker ps -a --filter "label=dev.tpdocker.owner=$TPT_OWNER" --format 'container {{.Names}} ({{.Status}})'
+    docker volume ls --filter "label=dev.tpdocker.owner=$TPT_OWNER" --format 'volume {{.Name}}'
     json deployments,statefulsets,replicasets,pods,services | jq -r --slurpfile before "$BATS_FILE_TMPDIR/before.json" --arg all "${1:-}" '
         ($before[0].items | map({key: "\(.kind)/\(.metadata.name)", value: .spec.replicas}) | from_entries) as $were
         | .items[] | "\(.kind)/\(.metadata.name)" as $name

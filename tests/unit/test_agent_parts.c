@@ -30,9 +30,12 @@ static const char mountinfo[] =
 static void test_mounts(void **state)
 {
 	TP_AUTO_BUF out = TP_BUF_INIT(4096);
+	TP_AUTO_BUF ro = TP_BUF_INIT(4096);
 
 	(void)state;
-	assert_int_equal(tp_agent_mounts(TEXT(mountinfo), "/run/tpdocker", &out), 0);
+	assert_int_equal(tp_agent_mounts(TEXT(mountinfo), "/run/tpdocker", &out, &ro), 0);
+	assert_string_equal(ro.data,
+			    "/var/run/secrets/kubernetes.io/serviceaccount\n/etc/with space\n");
 	assert_string_equal(out.data,
 			    "/var/run/secrets/kubernetes.io/serviceaccount\n/etc/with space\n"
 			    "/run/tpdocker2\n");

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sshfs, over a mount that we make ourselves: the kernel's half is ours, and
+ * sshfs, which reads what a server sends, needs no right at all.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "common/control.h"
+#include "sidecar/mounts.h"
+
+/* What this sshfs knows beyond what every one does: found out when the image was built. */
+#define EXTRA_OPTIONS "/usr/lib/tpdocker/sshfs.options"
+
+static const char options[] =
+	/* A link that is down gives errors at once, and comes back by itself. */
+	"reconnect,delay_connect,no_check_root,"
+	/* Links that are absolute in the pod are meant inside the pod. */
+	"transform_symlinks,"
+	"dcache_timeout=1,"
+	"ssh_command=" TP_SIDECAR_PROGRAM " sftp";
+
+static int fuse_mount(int fuse, struct tp_err *err)
+{
+	char data[160];
+
+	/* allow_other: whoever may read in the pod is up to the pod's user, that
+	 * the agent runs as; the container's user is another one. */
+	snprintf(data, sizeof(data), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse);
+	if (mkdir(TREE, 0700) < 0 && errno != EEXIST)
+		return tp_err_errno(err, errno, "cannot make " TREE);
+	/* No file of the pod's gives anybody rights here. */
+	if (mount(MOUNT_SOURCE, TREE, "fuse.sshfs", MS_NOSUID | MS_NODEV, data) < 0) {
+		tp_err_errno(err, errno, "cannot mount a FUSE file system");
+		return tp_err_hint(
+			err,
+			"Does the engine's machine forbid it? --volumes copy needs no mounts, and --volumes off no volumes.");
+	}
+	return 0;
+}
+
+/* With no-new-privileges not even root gets them back by exec. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &h, none) < 0)
+		_exit(126);
+}
+
+static _Noreturn void become_sshfs(int fuse, const char *opts)
+{
+	char device[32];
+	char *argv[] = { (char *)"sshfs",   (char *)"-f", (char *)"-o", (char *)opts,
+			 (char *)"agent:/", device,	  NULL };
+	sigset_t none;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	snprintf(device, sizeof(device), "/dev/fd/%d", fuse);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	/* stdin and stdout are the control channel */
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+	    fcntl(fuse, F_SETFD, 0) < 0)
+		_exit(126);
+	drop_capabilities();
+	execvp(argv[0], argv);
+	_exit(127);
+}
+
+int sshfs_start(struct mounts *m, struct tp_err *err)
+{
+	TP_AUTO_BUF opts = TP_BUF_INIT(4096);
+	TP_AUTO_BUF extra = TP_BUF_INIT(1024);
+	tp_autoclose int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fuse < 0) {
+		tp_err_errno(err, errno, "/dev/fuse of the engine's machine cannot be opened");
+		return tp_err_hint(
+			err,
+			"Load it there (modprobe fuse); or use --volumes copy, or --volumes off.");
+	}
+	if (fuse_mount(fuse, err) < 0)
+		return -1;
+	tp_buf_puts(&opts, options);
+	if (!tp_read_file(EXTRA_OPTIONS, &extra) && extra.len) {
+		extra.data[strcspn(extra.data, "\n")] = '\0';
+		tp_buf_printf(&opts, "%s%s", *extra.data ? "," : "", extra.data);
+	}
+	m->sshfs = fork();
+	if (m->sshfs < 0)
+		return tp_err_errno(err, errno, "cannot start sshfs");
+	if (!m->sshfs)
+		become_sshfs(fuse, opts.data);
+	/* From here on sshfs alone holds it: when it dies, readers get errors and do not wait. */
+	return 0;
+}
