@@ -216,5 +216,7 @@ const struct tp_cmd tp_cmd_cleanup = {
 	.summary = "Undo what sessions left behind that could not clean up after themselves.",
 	.examples = examples,
 	.options = table,
+	.complete = "workload...",
+	.options_first = true,
 	.run = run_cleanup,
 };

@@ -186,5 +186,7 @@ const struct tp_cmd tp_cmd_down = {
 	.summary = "End sessions that run in the background.",
 	.examples = examples,
 	.options = table,
+	.complete = "session...",
+	.options_first = true,
 	.run = run_down,
 };

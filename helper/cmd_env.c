@@ -27,8 +27,8 @@ struct env_opts {
 static const struct tp_opt table[] = {
 	OPT("format", "env|json|shell|compose|docker", "how it is written (default: env)", format, "env|json|shell|compose|docker"),
 	OPT("output", "FILE", "write it to this file, with mode 0600, instead of to standard output", output, "file"),
-	TP_SESSION_OPT("deployment", TP_OPT_STRING, "NAME[:CONTAINER]", "ask an agent that runs already, and make no pod", deployment, "workload"),
-	TP_SESSION_OPT("image", TP_OPT_STRING, "IMAGE", "the image of the agent (default: " TP_IMAGE ")", image, NULL),
+	TP_SESSION_OPT("deployment", TP_OPT_STRING, "NAME[:CONTAINER]", "ask an agent that runs already, and make no pod", deployment, "agent"),
+	TP_SESSION_OPT("image", TP_OPT_STRING, "IMAGE", "the image of the agent (default: " TP_IMAGE ")", image, "image"),
 	TP_FORWARD_OPT,
 	TP_CLUSTER_OPTS,
 	TP_TALK_OPTS,
@@ -212,5 +212,6 @@ const struct tp_cmd tp_cmd_env = {
 		"a workload it is a new agent's environment. No engine is needed.\n\n"
 		"HOME, PATH and HOSTNAME are left out, as in the container of `tpdocker run`.\n"
 		"What a format cannot have is left out and named on standard error.",
+	.complete = "workload",
 	.run = run_env,
 };

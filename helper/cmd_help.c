@@ -6,10 +6,20 @@
 #include "cmd.h"
 
 const struct tp_cmd *const tp_cmds[] = {
-	&tp_cmd_run,  &tp_cmd_up,	  &tp_cmd_down,
-	&tp_cmd_ps,   &tp_cmd_status,	  &tp_cmd_logs,
-	&tp_cmd_env,  &tp_cmd_cleanup,	  &tp_cmd_version,
-	&tp_cmd_help, &tp_cmd_completion, &tp_cmd_guardian,
+	&tp_cmd_run,
+	&tp_cmd_up,
+	&tp_cmd_down,
+	&tp_cmd_ps,
+	&tp_cmd_status,
+	&tp_cmd_logs,
+	&tp_cmd_env,
+	&tp_cmd_cleanup,
+	&tp_cmd_version,
+	&tp_cmd_help,
+	&tp_cmd_completion,
+	&tp_cmd_guardian,
+	&tp_cmd_complete,
+	&tp_cmd_complete_bare,
 	NULL,
 };
 
@@ -62,5 +72,6 @@ const struct tp_cmd tp_cmd_help = {
 	.name = "help",
 	.synopsis = "[COMMAND]",
 	.summary = "Show the commands, or how one is used.",
+	.complete = "command",
 	.run = run_help,
 };

@@ -119,5 +119,6 @@ const struct tp_cmd tp_cmd_logs = {
 	.summary = "Show the messages of a session in the background.",
 	.examples = examples,
 	.options = table,
+	.complete = "session",
 	.run = run_logs,
 };

@@ -18,6 +18,7 @@ static const struct tp_opt table[] = {
 	  .type = TP_OPT_STRING,
 	  .arg = "NAME",
 	  .help = "join this session, which `tpdocker up` started, instead of starting one",
+	  .complete = "session",
 	  .offset = offsetof(struct run_opts, join) },
 	TP_OPT_MORE(tp_session_opt_table),
 };
@@ -102,5 +103,8 @@ const struct tp_cmd tp_cmd_run = {
 		"container's command. The container is removed at its end unless --rm=false.\n\n"
 		"Exit code: the container's own; 125 if tpdocker fails, 126 and 127 as docker has\n"
 		"them, 128+n for signal n.",
+	.complete = "image",
+	.options_first = true,
+	.docker_flags = TP_DOCKER_RUN_FLAGS,
 	.run = run_run,
 };

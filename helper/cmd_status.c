@@ -164,5 +164,6 @@ const struct tp_cmd tp_cmd_status = {
 	.summary = "Tell how a session is.",
 	.examples = examples,
 	.options = table,
+	.complete = "session",
 	.run = run_status,
 };

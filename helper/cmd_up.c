@@ -164,5 +164,6 @@ const struct tp_cmd tp_cmd_up = {
 		"tpdocker-NAME. Docker's options that belong to a network namespace may be given\n"
 		"(-p, --network, --hostname, --dns*, --add-host, --ip, --mac-address, ...). It ends\n"
 		"by `tpdocker down NAME`, `docker stop tpdocker-NAME` or --idle-timeout.",
+	.docker_flags = TP_DOCKER_NETWORK_FLAGS,
 	.run = run_up,
 };

@@ -25,8 +25,9 @@ struct tp_opt {
 	const char *arg;  /* the value's name in usage: "NAME[:CONTAINER]"; NULL for a flag */
 	const char *help; /* one sentence, lower case, no full stop */
 	size_t offset;	  /* of the target in the command's options struct */
-	const char *
-		complete; /* what completes the value: "namespace", "context", "workload", "file", "a|b|c"; NULL = nothing */
+	/* What completes the value: "namespace", "context", "workload", "file", ... (all of
+	 * them: cmd_complete.c), the values themselves ("a|b|c"), or NULL: nothing. */
+	const char *complete;
 	const struct tp_opt *more; /* of the row that ends a table: the table that goes on */
 };
 

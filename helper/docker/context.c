@@ -121,3 +121,23 @@ int tp_docker_context_load(struct tp_docker_endpoint *ep, const char *name, stru
 	return tp_err_hint(err, "There are: default%s%s", known.len ? ", " : "",
 			   known.len ? known.data : "");
 }
+
+void tp_docker_context_names(const char *config_dir, struct tp_strv *names)
+{
+	tp_autofree char *meta_dir = tp_asprintf("%s/contexts/meta", config_dir);
+	DIR *d = opendir(meta_dir);
+	struct dirent *e;
+
+	tp_strv_add(names, "default");
+	while (d && (e = readdir(d))) {
+		tp_autofree char *path = tp_asprintf("%s/%s/meta.json", meta_dir, e->d_name);
+		struct tp_err ignored;
+		TP_AUTO_JSON *meta = e->d_name[0] == '.' ? NULL : read_json(path, &ignored);
+		const char *name = tp_json_str_at(meta, "Name");
+
+		if (name && *name)
+			tp_strv_add(names, name);
+	}
+	if (d)
+		closedir(d);
+}

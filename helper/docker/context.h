@@ -13,6 +13,9 @@ int tp_docker_current_context(const char *config_dir, char **name, struct tp_err
  * naming those there are. */
 int tp_docker_context_load(struct tp_docker_endpoint *ep, const char *name, struct tp_err *err);
 
+/* Adds the names of all contexts, "default" among them. */
+void tp_docker_context_names(const char *config_dir, struct tp_strv *names);
+
 /* The file's text (at most 1 MiB); NULL: ERR, or without one if it is not there and OPTIONAL. */
 char *tp_docker_read_pem(const char *dir, const char *file, bool optional, struct tp_err *err);
 

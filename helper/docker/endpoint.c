@@ -158,6 +158,13 @@ static int settle_host(struct tp_docker_endpoint *ep, bool from_context, struct 
 	return bad_host(ep, "is of a kind that tpdocker cannot use", err);
 }
 
+char *tp_docker_config_dir(const struct tp_docker_globals *g)
+{
+	const char *dir = g->config ? g->config : env("DOCKER_CONFIG");
+
+	return dir ? tp_strdup(dir) : tp_asprintf("%s/.docker", home());
+}
+
 int tp_docker_endpoint_find(const struct tp_docker_globals *g, struct tp_docker_endpoint *ep,
 			    struct tp_err *err)
 {
@@ -169,8 +176,7 @@ int tp_docker_endpoint_find(const struct tp_docker_globals *g, struct tp_docker_
 	if (!err)
 		err = &spare;
 	*ep = (struct tp_docker_endpoint){ 0 };
-	const char *dir = g->config ? g->config : env("DOCKER_CONFIG");
-	ep->config_dir = dir ? tp_strdup(dir) : tp_asprintf("%s/.docker", home());
+	ep->config_dir = tp_docker_config_dir(g);
 	const char *cli = g->docker_path ? g->docker_path : env(TP_PLUGIN_CLI);
 	if (!cli)
 		cli = env("TPDOCKER_DOCKER");

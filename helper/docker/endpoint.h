@@ -37,6 +37,9 @@ struct tp_docker_endpoint {
 	struct tp_strv cli_globals; /* global options that make that CLI use the same endpoint */
 };
 
+/* docker's configuration folder: --config, DOCKER_CONFIG, ~/.docker. The caller's. */
+char *tp_docker_config_dir(const struct tp_docker_globals *g);
+
 /* 0, or -1 ERR (unknown context, unreadable file, bad address). No connection is made. */
 int tp_docker_endpoint_find(const struct tp_docker_globals *g, struct tp_docker_endpoint *ep,
 			    struct tp_err *err);

@@ -384,6 +384,26 @@ int tp_kubeconfig_contexts(const char *file, struct tp_strv *names, struct tp_er
 	return 0;
 }
 
+int tp_kubeconfig_namespaces(const char *file, struct tp_strv *names, struct tp_err *err)
+{
+	tp_autoclean(sources_free) struct sources ss = { .n = 0 };
+	TP_AUTO_STRV contexts = { 0 };
+
+	if (add_files(&ss, file, err))
+		return -1;
+	names_of(&ss, 2, &contexts);
+	for (size_t i = 0; i < contexts.n; i++) {
+		struct tp_kubeconfig_entry e;
+		tp_autofree char *namespace = NULL;
+
+		if (find(&ss, 2, contexts.v[i], &e) &&
+		    !tp_kubeconfig_string(&e, "namespace", &namespace, NULL) && namespace &&
+		    !tp_strv_has(names, namespace))
+			tp_strv_add(names, namespace);
+	}
+	return 0;
+}
+
 void tp_kubeconfig_free(struct tp_kubeconfig *kc)
 {
 	char *plain[] = { kc->context,

@@ -58,6 +58,9 @@ void tp_kubeconfig_free(struct tp_kubeconfig *kc); /* wipes secrets */
 /* Names of all contexts (completion). */
 int tp_kubeconfig_contexts(const char *file, struct tp_strv *names, struct tp_err *err);
 
+/* Namespaces that contexts name (completion). */
+int tp_kubeconfig_namespaces(const char *file, struct tp_strv *names, struct tp_err *err);
+
 /* YAML text to the same struct, apart for tests and the fuzzer. BASE_DIR resolves relative paths. */
 int tp_kubeconfig_parse(const char *text, size_t n, const char *base_dir, const char *context,
 			struct tp_kubeconfig *kc, struct tp_err *err);

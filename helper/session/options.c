@@ -17,9 +17,9 @@
 const struct tp_opt tp_session_opt_table[] = {
 	OPT("swap-deployment", TP_OPT_STRING, "[KIND/]NAME[:CONTAINER]", "put the agent in the place of this workload; it is restored at the end", swap_deployment, "workload"),
 	OPT("new-deployment", TP_OPT_STRING, "NAME", "start an agent of this name beside what runs (the default, with a generated name)", new_deployment, NULL),
-	OPT("deployment", TP_OPT_STRING, "NAME[:CONTAINER]", "use an agent that runs already, and leave it as it is", deployment, "workload"),
-	OPT("serviceaccount", TP_OPT_STRING, "NAME", "the service account of a new agent pod", serviceaccount, NULL),
-	OPT("image", TP_OPT_STRING, "IMAGE", "the image of sidecar and agent (default: " TP_IMAGE ")", image, NULL),
+	OPT("deployment", TP_OPT_STRING, "NAME[:CONTAINER]", "use an agent that runs already, and leave it as it is", deployment, "agent"),
+	OPT("serviceaccount", TP_OPT_STRING, "NAME", "the service account of a new agent pod", serviceaccount, "serviceaccount"),
+	OPT("image", TP_OPT_STRING, "IMAGE", "the image of sidecar and agent (default: " TP_IMAGE ")", image, "image"),
 	TP_FORWARD_OPT,
 	OPT("also-proxy", TP_OPT_LIST, "CIDR", "reach this range through the cluster although it is one of the container's own networks", also_proxy, NULL),
 	OPT("never-proxy", TP_OPT_LIST, "CIDR", "reach this range from this machine, not through the cluster", never_proxy, NULL),

@@ -40,7 +40,7 @@ struct tp_session_opts {
 	TP_SESSION_OPT("kubeconfig", TP_OPT_STRING, "FILE", "the kubeconfig file (default: KUBECONFIG, ~/.kube/config, then the in-cluster account)", kubeconfig, "file")
 #define TP_ENGINE_OPTS \
 	TP_SESSION_OPT("host", TP_OPT_STRING, "ADDRESS", "the Docker engine to use: unix://, tcp:// or ssh:// (default: as the docker CLI finds it)", docker_host, NULL), \
-	TP_SESSION_OPT("docker-context", TP_OPT_STRING, "NAME", "the docker context to use", docker_context, NULL), \
+	TP_SESSION_OPT("docker-context", TP_OPT_STRING, "NAME", "the docker context to use", docker_context, "docker-context"), \
 	TP_SESSION_OPT("docker-path", TP_OPT_STRING, "PROGRAM", "the docker CLI to run (default: TPDOCKER_DOCKER, then docker)", docker_path, "file")
 #define TP_TALK_OPTS \
 	TP_SESSION_OPT("verbose", TP_OPT_FLAG, NULL, "tell what happens, step by step", verbose, NULL), \

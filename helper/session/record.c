@@ -79,17 +79,21 @@ static int mkdirs(const char *path, struct tp_err *err)
 	}
 }
 
-char *tp_record_dir(struct tp_err *err)
+static char *dir_name(void)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	tp_autofree char *dir = NULL;
 
 	if (state && *state == '/')
-		dir = tp_asprintf("%s/tpdocker/sessions", state);
-	else if (home && *home == '/')
-		dir = tp_asprintf("%s/.local/state/tpdocker/sessions", home);
-	else
-		dir = tp_asprintf("/tmp/tpdocker-%u/state", (unsigned)geteuid());
+		return tp_asprintf("%s/tpdocker/sessions", state);
+	if (home && *home == '/')
+		return tp_asprintf("%s/.local/state/tpdocker/sessions", home);
+	return tp_asprintf("/tmp/tpdocker-%u/state", (unsigned)geteuid());
+}
+
+char *tp_record_dir(struct tp_err *err)
+{
+	tp_autofree char *dir = dir_name();
+
 	if (mkdirs(dir, err))
 		return NULL;
 	return tp_steal(&dir);
@@ -295,12 +299,12 @@ void tp_record_remove(struct tp_record *r)
 
 int tp_record_list(struct tp_strv *ids, struct tp_err *err)
 {
-	tp_autofree char *dir = tp_record_dir(err);
-	DIR *d = dir ? opendir(dir) : NULL;
+	tp_autofree char *dir = dir_name();
+	DIR *d = opendir(dir);
 	struct dirent *e;
 
-	if (!dir)
-		return -1;
+	if (!d && errno == ENOENT)
+		return 0;
 	if (!d)
 		return tp_err_errno(err, errno, "cannot read %s", dir);
 	while ((e = readdir(d))) {

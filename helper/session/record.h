@@ -83,7 +83,7 @@ int tp_record_lock(struct tp_record *r, bool wait, struct tp_err *err);
 void tp_record_remove(struct tp_record *r);
 /* The same for a record that was never whole. */
 void tp_record_remove_files(const char *id);
-/* Ids of all records there are. */
+/* Ids of all records there are. Makes no folder. */
 int tp_record_list(struct tp_strv *ids, struct tp_err *err);
 void tp_record_free(struct tp_record *r);
 
