@@ -27,7 +27,7 @@ struct tp_cmd {
 	const struct tp_opt *options; /* NULL: none */
 	const char *notes;	      /* behind the options in the usage text; or NULL */
 	bool hidden;
-	/* For completion (complete/place.h). What completes the first argument, as in struct
+	/* For completion (complete/cursor.h). What completes the first argument, as in struct
 	 * tp_opt; with "..." behind it each of them; NULL: nothing. */
 	const char *complete;
 	bool options_first;		 /* none is taken behind the first argument */

@@ -44,7 +44,7 @@ static bool takes_flag(const struct tp_cmd *cmd, const struct tp_flag *f)
 	       (cmd->docker_flags == TP_DOCKER_RUN_FLAGS || f->cls == TP_FLAG_SIDECAR);
 }
 
-static void add_options(const struct tp_place *p, struct tp_answer *a)
+static void add_options(const struct tp_cursor *p, struct tp_answer *a)
 {
 	const struct tp_cmd *cmd = p->cmd;
 
@@ -74,7 +74,7 @@ static void add_options(const struct tp_place *p, struct tp_answer *a)
 /* Every kind (struct tp_opt) that is no list of values. */
 static const struct kind {
 	const char *name;
-	void (*source)(const char *kind, const struct tp_place *p, struct tp_answer *a);
+	void (*source)(const char *kind, const struct tp_cursor *p, struct tp_answer *a);
 	enum tp_directive files;
 } kinds[] = {
 	{ "file", NULL, TP_COMPLETE_FILES },
@@ -96,16 +96,16 @@ static const struct kind {
 
 struct question {
 	const struct kind *kind;
-	const struct tp_place *place;
+	const struct tp_cursor *cursor;
 };
 
 static void ask(void *arg, int out)
 {
 	const struct question *q = arg;
-	struct tp_answer a = TP_ANSWER_INIT(q->place->begun);
+	struct tp_answer a = TP_ANSWER_INIT(q->cursor->begun);
 	FILE *f = fdopen(out, "w");
 
-	q->kind->source(q->kind->name, q->place, &a);
+	q->kind->source(q->kind->name, q->cursor, &a);
 	if (f) {
 		tp_answer_print_values(&a, true, f);
 		fflush(f);
@@ -113,9 +113,9 @@ static void ask(void *arg, int out)
 	tp_answer_free(&a);
 }
 
-static void add_kind(const struct tp_place *p, long long until, struct tp_answer *a)
+static void add_kind(const struct tp_cursor *p, long long until, struct tp_answer *a)
 {
-	struct question q = { .place = p };
+	struct question q = { .cursor = p };
 	TP_AUTO_BUF text = TP_BUF_INIT(ANSWER_MAX);
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(kinds); i++)
@@ -138,7 +138,7 @@ static int run_complete(int argc, char **argv, struct tp_err *err)
 {
 	const bool notes = strcmp(argv[0], "__completeNoDesc") != 0;
 	const long long until = tp_now_ms() + ANSWER_MS;
-	struct tp_place p;
+	struct tp_cursor p;
 	struct tp_answer a;
 
 	if (argc < 2)
@@ -146,27 +146,27 @@ static int run_complete(int argc, char **argv, struct tp_err *err)
 				  argv[0]);
 	/* Whatever is wrong, the line that is being typed is not to be written into. */
 	tp_log_set_level(TP_LOG_QUIET);
-	tp_place_find(&p, tp_cmds, argc - 1, argv + 1);
+	tp_cursor_find(&p, tp_cmds, argc - 1, argv + 1);
 	a = TP_ANSWER_INIT(p.begun);
 	switch (p.what) {
-	case TP_PLACE_COMMAND:
+	case TP_CURSOR_COMMAND:
 		add_commands(&a);
 		tp_answer_add_choices(&a, p.begun[0] == '-' ? "--help|--version" : "");
 		break;
-	case TP_PLACE_OPTION:
+	case TP_CURSOR_OPTION:
 		add_options(&p, &a);
 		break;
-	case TP_PLACE_VALUE:
+	case TP_CURSOR_VALUE:
 		if (p.kind)
 			add_kind(&p, until, &a);
 		break;
-	case TP_PLACE_NOWHERE:
+	case TP_CURSOR_NOWHERE:
 		break;
 	}
 	tp_answer_print_values(&a, notes, stdout);
 	tp_answer_print_directive(&a, stdout);
 	tp_answer_free(&a);
-	tp_place_free(&p);
+	tp_cursor_free(&p);
 	return 0;
 }
 

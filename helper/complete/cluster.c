@@ -19,7 +19,7 @@ static void add_all(struct tp_answer *a, const struct tp_strv *names, const char
 	}
 }
 
-static void add_contexts(const struct tp_place *p, struct tp_answer *a)
+static void add_contexts(const struct tp_cursor *p, struct tp_answer *a)
 {
 	TP_AUTO_STRV names = { 0 };
 
@@ -28,7 +28,7 @@ static void add_contexts(const struct tp_place *p, struct tp_answer *a)
 }
 
 /* Few may list them; then those that one has written down are better than none. */
-static void add_namespaces(struct tp_kube *k, const struct tp_place *p, struct tp_answer *a)
+static void add_namespaces(struct tp_kube *k, const struct tp_cursor *p, struct tp_answer *a)
 {
 	TP_AUTO_STRV names = { 0 };
 
@@ -162,7 +162,7 @@ static void add_agents(struct tp_kube *k, struct tp_answer *a)
 	}
 }
 
-void tp_complete_cluster(const char *kind, const struct tp_place *p, struct tp_answer *a)
+void tp_complete_cluster(const char *kind, const struct tp_cursor *p, struct tp_answer *a)
 {
 	struct tp_kubeconfig kc = { 0 };
 	struct tp_kube *k = NULL;

@@ -78,7 +78,7 @@ static const struct {
 	{ "volume", "/volumes", add_volumes },
 };
 
-void tp_complete_engine(const char *kind, const struct tp_place *p, struct tp_answer *a)
+void tp_complete_engine(const char *kind, const struct tp_cursor *p, struct tp_answer *a)
 {
 	struct tp_docker_globals g = *tp_plugin_globals();
 	struct tp_docker_endpoint ep;

@@ -4,7 +4,7 @@
 #include "complete/source.h"
 #include "session/record.h"
 
-void tp_complete_sessions(const char *kind, const struct tp_place *p, struct tp_answer *a)
+void tp_complete_sessions(const char *kind, const struct tp_cursor *p, struct tp_answer *a)
 {
 	TP_AUTO_STRV ids = { 0 };
 

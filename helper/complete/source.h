@@ -8,14 +8,14 @@
 #define TP_COMPLETE_SOURCE_H
 
 #include "complete/answer.h"
-#include "complete/place.h"
+#include "complete/cursor.h"
 
 /* "context", "namespace", "serviceaccount", "workload", "agent" */
-void tp_complete_cluster(const char *kind, const struct tp_place *p, struct tp_answer *a);
+void tp_complete_cluster(const char *kind, const struct tp_cursor *p, struct tp_answer *a);
 /* "docker-context", "image", "container", "network", "volume" */
-void tp_complete_engine(const char *kind, const struct tp_place *p, struct tp_answer *a);
+void tp_complete_engine(const char *kind, const struct tp_cursor *p, struct tp_answer *a);
 /* "session" */
-void tp_complete_sessions(const char *kind, const struct tp_place *p, struct tp_answer *a);
+void tp_complete_sessions(const char *kind, const struct tp_cursor *p, struct tp_answer *a);
 
 /* Names of the objects at PATH (of a collection) that the API server has; of those that
  * nothing else controls, if FREE. No more than their metadata is asked for, as

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "complete/place.h"
+#include "complete/cursor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,15 +13,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	tp_autofree char *text = tp_strndup((const char *)data, strnlen((const char *)data, size));
 	char *rest = text, *word;
-	struct tp_place p;
+	struct tp_cursor p;
 	TP_AUTO_STRV words = { 0 };
 
 	while ((word = strsep(&rest, "\n")))
 		tp_strv_add(&words, word);
-	tp_place_find(&p, tp_cmds, (int)words.n, words.v);
-	if (!p.begun || (p.what == TP_PLACE_OPTION && (!p.cmd || p.begun[0] != '-')) ||
-	    (p.kind && p.what != TP_PLACE_VALUE))
+	tp_cursor_find(&p, tp_cmds, (int)words.n, words.v);
+	if (!p.begun || (p.what == TP_CURSOR_OPTION && (!p.cmd || p.begun[0] != '-')) ||
+	    (p.kind && p.what != TP_CURSOR_VALUE))
 		abort();
-	tp_place_free(&p);
+	tp_cursor_free(&p);
 	return 0;
 }

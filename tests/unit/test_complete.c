@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "complete/answer.h"
 #include "complete/bounded.h"
-#include "complete/place.h"
+#include "complete/cursor.h"
 
 static const struct tp_opt options[] = {
 	{ .name = "swap", .type = TP_OPT_STRING, .complete = "workload" },
@@ -30,32 +30,32 @@ static const struct tp_cmd down = { .name = "down", .complete = "session..." };
 static const struct tp_cmd secret = { .name = "secret", .hidden = true, .complete = "a|b" };
 static const struct tp_cmd *const commands[] = { &run, &status, &down, &secret, NULL };
 
-static struct tp_place p;
+static struct tp_cursor p;
 
-static int free_place(void **state)
+static int free_cursor(void **state)
 {
 	(void)state;
-	tp_place_free(&p);
+	tp_cursor_free(&p);
 	return 0;
 }
 
-#define FIND(...)                                                         \
-	do {                                                              \
-		char *words[] = { __VA_ARGS__ };                          \
-		tp_place_free(&p);                                        \
-		tp_place_find(&p, commands, TP_ARRAY_SIZE(words), words); \
+#define FIND(...)                                                          \
+	do {                                                               \
+		char *words[] = { __VA_ARGS__ };                           \
+		tp_cursor_free(&p);                                        \
+		tp_cursor_find(&p, commands, TP_ARRAY_SIZE(words), words); \
 	} while (0)
 
 #define assert_value(expected_kind, expected_begun, ...)      \
 	do {                                                  \
 		FIND(__VA_ARGS__);                            \
-		assert_int_equal(p.what, TP_PLACE_VALUE);     \
+		assert_int_equal(p.what, TP_CURSOR_VALUE);    \
 		assert_non_null(p.kind);                      \
 		assert_string_equal(p.kind, expected_kind);   \
 		assert_string_equal(p.begun, expected_begun); \
 	} while (0)
 
-#define assert_place(expected, ...)                 \
+#define assert_cursor(expected, ...)                \
 	do {                                        \
 		FIND(__VA_ARGS__);                  \
 		assert_int_equal(p.what, expected); \
@@ -66,18 +66,18 @@ static int free_place(void **state)
 static void knows_commands(void **state)
 {
 	(void)state;
-	assert_place(TP_PLACE_COMMAND, W(""));
-	assert_place(TP_PLACE_COMMAND, W("ru"));
-	assert_place(TP_PLACE_NOWHERE, W("nothing"), W(""));
-	assert_place(TP_PLACE_NOWHERE, W("secret"), W(""));
+	assert_cursor(TP_CURSOR_COMMAND, W(""));
+	assert_cursor(TP_CURSOR_COMMAND, W("ru"));
+	assert_cursor(TP_CURSOR_NOWHERE, W("nothing"), W(""));
+	assert_cursor(TP_CURSOR_NOWHERE, W("secret"), W(""));
 }
 
 static void knows_options_and_their_values(void **state)
 {
 	(void)state;
-	assert_place(TP_PLACE_OPTION, W("run"), W("-"));
-	assert_place(TP_PLACE_OPTION, W("run"), W("--"));
-	assert_place(TP_PLACE_OPTION, W("run"), W("-it"), W("--quiet"), W("--s"));
+	assert_cursor(TP_CURSOR_OPTION, W("run"), W("-"));
+	assert_cursor(TP_CURSOR_OPTION, W("run"), W("--"));
+	assert_cursor(TP_CURSOR_OPTION, W("run"), W("-it"), W("--quiet"), W("--s"));
 	assert_string_equal(p.begun, "--s");
 	assert_int_equal(p.given.n, 1);
 	assert_value("workload", "we", W("run"), W("--swap"), W("we"));
@@ -90,9 +90,9 @@ static void knows_options_and_their_values(void **state)
 	assert_value("image", "", W("run"), W("--swap"), W("--"), W(""));
 	/* known, with a value that nothing is known of */
 	FIND(W("run"), W("--host"), W("x"));
-	assert_int_equal(p.what, TP_PLACE_VALUE);
+	assert_int_equal(p.what, TP_CURSOR_VALUE);
 	assert_null(p.kind);
-	assert_place(TP_PLACE_NOWHERE, W("run"), W("--unknown="));
+	assert_cursor(TP_CURSOR_NOWHERE, W("run"), W("--unknown="));
 }
 
 static void knows_dockers_flags(void **state)
@@ -105,29 +105,29 @@ static void knows_dockers_flags(void **state)
 	assert_value("image", "d", W("run"), W("-p80:80"), W("-it"), W("-e"), W("A=b"), W("d"));
 	assert_value("image", "d", W("run"), W("--rm"), W("--name=x"), W("--"), W("d"));
 	assert_value("image", "d", W("run"), W("-t=false"), W("d"));
-	assert_place(TP_PLACE_NOWHERE, W("run"), W("-v/h"));
+	assert_cursor(TP_CURSOR_NOWHERE, W("run"), W("-v/h"));
 	/* not every command has them */
 	assert_value("session", "", W("status"), W("-p"), W(""));
-	assert_place(TP_PLACE_NOWHERE, W("status"), W("--network="));
+	assert_cursor(TP_CURSOR_NOWHERE, W("status"), W("--network="));
 }
 
 static void leaves_the_containers_command_alone(void **state)
 {
 	(void)state;
 	assert_value("image", "", W("run"), W(""));
-	assert_place(TP_PLACE_NOWHERE, W("run"), W("img"), W(""));
-	assert_place(TP_PLACE_NOWHERE, W("run"), W("img"), W("--"));
-	assert_place(TP_PLACE_NOWHERE, W("run"), W("img"), W("ls"), W("--swap"), W(""));
-	assert_place(TP_PLACE_NOWHERE, W("run"), W("--"), W("img"), W("-"));
+	assert_cursor(TP_CURSOR_NOWHERE, W("run"), W("img"), W(""));
+	assert_cursor(TP_CURSOR_NOWHERE, W("run"), W("img"), W("--"));
+	assert_cursor(TP_CURSOR_NOWHERE, W("run"), W("img"), W("ls"), W("--swap"), W(""));
+	assert_cursor(TP_CURSOR_NOWHERE, W("run"), W("--"), W("img"), W("-"));
 }
 
 static void knows_arguments(void **state)
 {
 	(void)state;
 	assert_value("session", "w", W("status"), W("w"));
-	assert_place(TP_PLACE_NOWHERE, W("status"), W("web"), W(""));
+	assert_cursor(TP_CURSOR_NOWHERE, W("status"), W("web"), W(""));
 	assert_value("context", "", W("status"), W("web"), W("--context"), W(""));
-	assert_place(TP_PLACE_OPTION, W("status"), W("web"), W("--"));
+	assert_cursor(TP_CURSOR_OPTION, W("status"), W("web"), W("--"));
 	assert_value("session", "", W("down"), W("a"), W("b"), W(""));
 }
 
@@ -267,7 +267,7 @@ static void nobody_is_asked_in_person(void **state)
 	assert_string_equal(b.data, "alone");
 }
 
-#define EACH(f) cmocka_unit_test_teardown(f, free_place)
+#define EACH(f) cmocka_unit_test_teardown(f, free_cursor)
 
 int main(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "complete/place.h"
+#include "complete/cursor.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,7 +111,7 @@ static char *unquote(const char *s)
 	return tp_buf_steal(&b);
 }
 
-static void remember(struct tp_place *p, const char *name, const char *value)
+static void remember(struct tp_cursor *p, const char *name, const char *value)
 {
 	const struct {
 		const char *name;
@@ -133,18 +133,18 @@ static void remember(struct tp_place *p, const char *name, const char *value)
 	}
 }
 
-static void at_value(struct tp_place *p, const char *kind, const char *begun)
+static void at_value(struct tp_cursor *p, const char *kind, const char *begun)
 {
 	char *copy = tp_strdup(begun); /* it may be a part of the old one */
 
-	p->what = TP_PLACE_VALUE;
+	p->what = TP_CURSOR_VALUE;
 	p->kind = tp_strdup(kind);
 	free(p->begun);
 	p->begun = copy;
 }
 
 /* The N-th argument, from 0. */
-static void at_argument(struct tp_place *p, int n)
+static void at_argument(struct tp_cursor *p, int n)
 {
 	const char *kind = p->cmd->complete;
 	size_t len = kind ? strlen(kind) : 0;
@@ -152,24 +152,24 @@ static void at_argument(struct tp_place *p, int n)
 
 	if (!kind || (n && !each))
 		return;
-	p->what = TP_PLACE_VALUE;
+	p->what = TP_CURSOR_VALUE;
 	p->kind = tp_strndup(kind, each ? len - 3 : len);
 }
 
 /* The word at the cursor, when it begins as an option. */
-static void at_option(struct tp_place *p)
+static void at_option(struct tp_cursor *p)
 {
 	const char *equals = strchr(p->begun, '=');
 	struct met m;
 
 	if (!equals)
-		p->what = p->begun[1] && p->begun[1] != '-' ? TP_PLACE_NOWHERE : TP_PLACE_OPTION;
+		p->what = p->begun[1] && p->begun[1] != '-' ? TP_CURSOR_NOWHERE : TP_CURSOR_OPTION;
 	else if (!strncmp(p->begun, "--", 2) &&
 		 meet_long(p->cmd, p->begun + 2, (size_t)(equals - p->begun) - 2, &m))
 		at_value(p, m.kind, equals + 1);
 }
 
-static void find_in_command(struct tp_place *p, int n, char *const *words)
+static void find_in_command(struct tp_cursor *p, int n, char *const *words)
 {
 	const struct tp_cmd *cmd = p->cmd;
 	bool options = true; /* may still come */
@@ -204,17 +204,17 @@ static void find_in_command(struct tp_place *p, int n, char *const *words)
 		at_argument(p, arguments);
 }
 
-void tp_place_find(struct tp_place *p, const struct tp_cmd *const *commands, int n,
-		   char *const *words)
+void tp_cursor_find(struct tp_cursor *p, const struct tp_cmd *const *commands, int n,
+		    char *const *words)
 {
 	TP_AUTO_STRV plain = { 0 };
 
-	*p = (struct tp_place){ 0 };
+	*p = (struct tp_cursor){ 0 };
 	for (int i = 0; i < n; i++)
 		tp_strv_take(&plain, unquote(words[i]));
 	p->begun = tp_strdup(plain.v[n - 1]);
 	if (n == 1) {
-		p->what = TP_PLACE_COMMAND;
+		p->what = TP_CURSOR_COMMAND;
 		return;
 	}
 	for (; *commands; commands++)
@@ -224,7 +224,7 @@ void tp_place_find(struct tp_place *p, const struct tp_cmd *const *commands, int
 		find_in_command(p, n - 1, plain.v + 1);
 }
 
-void tp_place_free(struct tp_place *p)
+void tp_cursor_free(struct tp_cursor *p)
 {
 	char *const strings[] = { p->begun,	 p->context,	 p->namespace,	   p->kind,
 				  p->kubeconfig, p->docker_host, p->docker_context };
@@ -232,5 +232,5 @@ void tp_place_free(struct tp_place *p)
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++)
 		free(strings[i]);
 	tp_strv_free(&p->given);
-	*p = (struct tp_place){ 0 };
+	*p = (struct tp_cursor){ 0 };
 }

@@ -4,21 +4,21 @@
  * asked of anybody: only the words and the tables of commands, options and
  * docker's flags are looked at.
  */
-#ifndef TP_COMPLETE_PLACE_H
-#define TP_COMPLETE_PLACE_H
+#ifndef TP_COMPLETE_CURSOR_H
+#define TP_COMPLETE_CURSOR_H
 
 #include "base/buf.h"
 #include "cmd.h"
 
-enum tp_place_what {
-	TP_PLACE_NOWHERE, /* nothing of ours: behind an image, an unknown command, ... */
-	TP_PLACE_COMMAND, /* the command's name */
-	TP_PLACE_OPTION,  /* an option's name */
-	TP_PLACE_VALUE,	  /* an option's value, or an argument: of the kind KIND */
+enum tp_cursor_what {
+	TP_CURSOR_NOWHERE, /* nothing of ours: behind an image, an unknown command, ... */
+	TP_CURSOR_COMMAND, /* the command's name */
+	TP_CURSOR_OPTION,  /* an option's name */
+	TP_CURSOR_VALUE,   /* an option's value, or an argument: of the kind KIND */
 };
 
-struct tp_place {
-	enum tp_place_what what;
+struct tp_cursor {
+	enum tp_cursor_what what;
 	const struct tp_cmd *cmd; /* NULL: none yet */
 	/* As in struct tp_opt: "namespace", "a|b|c". NULL: nothing is known that fits. */
 	char *kind;
@@ -32,8 +32,8 @@ struct tp_place {
 /* WORDS: those behind the program's name up to the cursor, as they were typed:
  * quotes, backslashes and ~/ are understood. The last one (there must be one, it
  * may be empty) is what is to be completed. COMMANDS ends with NULL. */
-void tp_place_find(struct tp_place *p, const struct tp_cmd *const *commands, int n,
-		   char *const *words);
-void tp_place_free(struct tp_place *p);
+void tp_cursor_find(struct tp_cursor *p, const struct tp_cmd *const *commands, int n,
+		    char *const *words);
+void tp_cursor_free(struct tp_cursor *p);
 
 #endif
