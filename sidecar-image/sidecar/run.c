@@ -452,7 +452,7 @@ static int setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *e
 		rc = port_setting(s, f, text, err);
 	}
 	/* a frame of a newer helper is passed over */
-	tp_wipe(text, f->len);
+	tp_wipe(text, strlen(text)); /* it ends where the payload has a NUL */
 	return rc;
 }
 
