@@ -7,9 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
-#include "kube/pod.h"
 #include "session/cleanup.h"
 #include "session/options.h"
+#include "session/stale.h"
 
 struct cleanup_opts {
 	struct tp_session_opts where; /* first: TP_WHERE_OPTS wants it */
@@ -25,50 +25,49 @@ static const struct tp_opt table[] = {
 	TP_OPT_END,
 };
 
+static int say_in_use(const struct tp_workload_ref *ref, const struct tp_swap_record *s, bool named,
+		      struct tp_err *err)
+{
+	const char *by = s->by ? s->by : "somebody";
+	char since[64] = "";
+	time_t t = s->since;
+	struct tm tm;
+
+	if (localtime_r(&t, &tm))
+		strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
+	if (named)
+		return tp_err_set(err, TP_ERR_CONFLICT,
+				  "%s/%s is in use by a session of %s since %s; --force ends it",
+				  ref->resource, ref->name, by, since);
+	tp_info("%s/%s is in use by a session of %s since %s", ref->resource, ref->name, by, since);
+	return 0;
+}
+
 /* One swapped workload that was named, or found in the namespace. */
 static int cleanup_workload(struct tp_kube *k, struct tp_workload_ref *ref,
 			    const struct tp_json *workload, bool named, bool force,
 			    struct tp_err *err)
 {
 	struct tp_swap_record s = { 0 };
-	int rc = tp_swap_record_read(workload, &s, err), stale;
+	int rc = tp_swap_record_read(workload, &s, err), done;
 
 	if (rc <= 0) {
 		if (!rc && named)
 			tp_info("%s/%s is not swapped out", ref->resource, ref->name);
 		return rc;
 	}
-	stale = tp_cleanup_swap_is_stale(k, &s, NULL, err);
-	if (stale < 0)
-		goto out;
-	if (!stale && !force) {
-		char since[64] = "";
-		time_t t = s.since;
-		struct tm tm;
-
-		if (localtime_r(&t, &tm))
-			strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
-		rc = named ? tp_err_set(
-				     err, TP_ERR_CONFLICT,
-				     "%s/%s is in use by a session of %s since %s; --force ends it",
-				     ref->resource, ref->name, s.by ? s.by : "somebody", since) :
-			     0;
-		if (!named)
-			tp_info("%s/%s is in use by a session of %s since %s", ref->resource,
-				ref->name, s.by ? s.by : "somebody", since);
-		goto out;
-	}
-	rc = 0;
-	if (s.pod)
-		rc = tp_pod_delete(k, s.pod, NULL, -1, NULL, err);
-	if (!rc)
-		rc = tp_workload_restore(k, ref, s.session, NULL, NULL, NULL, err);
-	if (!rc)
+	if (force)
+		done = tp_stale_force(k, ref, &s, NULL, err) ? -1 : 1;
+	else
+		done = tp_stale_restore(k, ref, &s, NULL, err);
+	rc = done < 0 ? -1 : 0;
+	if (done == 1)
 		tp_info("restored %s/%s to %lld replicas", ref->resource, ref->name,
 			(long long)s.replicas);
-out:
+	else if (!done)
+		rc = say_in_use(ref, &s, named, err);
 	tp_swap_record_free(&s);
-	return rc < 0 || stale < 0 ? -1 : 0;
+	return rc;
 }
 
 /* What the namespace holds of ours: swapped workloads of every built-in kind. */

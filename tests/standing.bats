@@ -49,7 +49,7 @@ teardown_file() {
 }
 teardown() { check_teardown; }
 
-authorized() { k exec deployment/standing -- sh -c 'cat /run/tpdocker/authorized_keys* 2>/dev/null' | grep -c tpdocker- || true; }
+authorized() { k exec deployment/standing -- sh -c 'cat /run/tpdocker/agent-*/authorized_keys' | grep -c tpdocker- || true; }
 no_key_left() { equal "$(authorized)" 0; }
 
 @test "without the rights it says which is missing" {
@@ -75,6 +75,7 @@ no_key_left() { equal "$(authorized)" 0; }
     try run --deployment standing:agent "$client" curl -sSm 10 http://api.default:8080/
     equal "$status" 0
     docker exec "$(name_of a)" curl -sSm 10 http://api.default:8080/
+    equal "$(authorized)" 1 'the first one is not let in any more, or the second one still is'
     docker kill "$(name_of a)"
     wait_end
     eventually 10 no_key_left

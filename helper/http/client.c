@@ -4,15 +4,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
 #define CONNECT_TIMEOUT_MS 10000
+
+/* A server that is gone without a word: asked after this much silence, then this often ... */
+#define ASK_AFTER_S 5
+#define ASK_EVERY_S 2
+/* ... and given up after this, also when what was sent to it is not acknowledged. */
+#define SILENT_MS 15000
 
 void tp_http_global_init(void)
 {
@@ -131,12 +139,19 @@ fail:
 	return NULL;
 }
 
+void tp_http_drop_idle(struct tp_http_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	while (c->n_idle > 0)
+		tp_http_slot_free(&c->idle[--c->n_idle]);
+	pthread_mutex_unlock(&c->lock);
+}
+
 void tp_http_client_free(struct tp_http_client *c)
 {
 	if (!c)
 		return;
-	while (c->n_idle > 0)
-		tp_http_slot_free(&c->idle[--c->n_idle]);
+	tp_http_drop_idle(c);
 	pthread_mutex_destroy(&c->lock);
 	tp_close_p(&c->unix_dir);
 	free(c->scheme_host);
@@ -216,6 +231,23 @@ static int before_request(void *arg, char *remote, char *local, int remote_port,
 	return tp_http_place_dialled(arg) ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+/* The kernel's own bounds are a quarter of an hour for data that nobody
+ * acknowledges: a watch, or a port-forward, would stand still that long. */
+static int socket_options(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)arg;
+	(void)purpose;
+#ifdef TCP_USER_TIMEOUT
+	unsigned int ms = SILENT_MS;
+
+	/* Not a TCP socket: no matter. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+#else
+	(void)fd;
+#endif
+	return CURL_SOCKOPT_OK;
+}
+
 static void set_blob(CURL *e, CURLoption opt, const char *p, size_t n)
 {
 	struct curl_blob blob = { .data = (void *)(uintptr_t)p,
@@ -264,8 +296,9 @@ void tp_http_setup(CURL *e, struct tp_http_transfer *t, const char *path)
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)c->connect_timeout_ms);
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, 30L);
-	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, 10L);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPIDLE, (long)ASK_AFTER_S);
+	curl_easy_setopt(e, CURLOPT_TCP_KEEPINTVL, (long)ASK_EVERY_S);
+	curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, socket_options);
 	if (c->connect_to) {
 		t->connect_to = curl_slist_append(NULL, c->connect_to);
 		curl_easy_setopt(e, CURLOPT_CONNECT_TO, t->connect_to);

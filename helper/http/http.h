@@ -49,6 +49,8 @@ struct tp_http_client;
 
 struct tp_http_client *tp_http_client_new(const struct tp_http_config *cfg, struct tp_err *err);
 void tp_http_client_free(struct tp_http_client *c);
+/* Closes the connections that are kept for reuse. */
+void tp_http_drop_idle(struct tp_http_client *c);
 
 struct tp_http_request {
 	const char *method;	  /* "GET" */

@@ -138,6 +138,14 @@ struct tp_http_client *tp_kube_http(struct tp_kube *k)
 	return http ? http : k->http;
 }
 
+void tp_kube_drop_idle(struct tp_kube *k)
+{
+	pthread_mutex_lock(&k->lock);
+	if (k->http)
+		tp_http_drop_idle(k->http);
+	pthread_mutex_unlock(&k->lock);
+}
+
 int tp_kube_do(struct tp_kube *k, const struct tp_http_request *req, struct tp_http_response *resp,
 	       struct tp_cancel *c, struct tp_err *err)
 {

@@ -23,6 +23,9 @@ const char *tp_kube_namespace(const struct tp_kube *k);
 const struct tp_kubeconfig *tp_kube_config(const struct tp_kube *k);
 struct tp_http_client *tp_kube_http(struct tp_kube *k);
 
+/* Closes the connections that are kept for reuse: after the network was away they may be dead. */
+void tp_kube_drop_idle(struct tp_kube *k);
+
 /* One request to PATH (printf-style, escaped by the caller); BODY may be NULL. WHAT
  * names the thing in errors ("deployment/web"). The answer parsed, or NULL ERR. */
 struct tp_json *tp_kube_request(struct tp_kube *k, const char *method, const char *path,

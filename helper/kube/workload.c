@@ -52,6 +52,7 @@ static void write_record(struct tp_jw *w, const struct tp_swap_record *s)
 	tp_jw_str(w, TP_SWAP_LABEL_SINCE, since);
 	tp_jw_str(w, TP_SWAP_LABEL_REPLICAS, replicas);
 	tp_jw_str(w, TP_SWAP_LABEL_POD, s ? s->pod : NULL);
+	tp_jw_str(w, TP_SWAP_LABEL_SEEN, NULL);
 	tp_jw_end(w);
 }
 
@@ -160,9 +161,16 @@ int tp_workload_swap(struct tp_kube *k, const struct tp_workload_ref *r, struct 
 	return -1;
 }
 
+/* Whose record may be undone. */
+struct whose {
+	const char *session; /* NULL: anybody's */
+	long long seen;	     /* -1: whenever */
+};
+
 /* 1 undone, 0 nothing to do, -1 ERR. */
-static int restore_once(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
-			struct tp_swap_record *s, struct tp_cancel *c, struct tp_err *err)
+static int restore_once(struct tp_kube *k, const struct tp_workload_ref *r,
+			const struct whose *whose, struct tp_swap_record *s, struct tp_cancel *c,
+			struct tp_err *err)
 {
 	tp_autofree char *path = tp_workload_path(k, r, r->name, NULL);
 	tp_autofree char *what = tp_workload_what(r);
@@ -177,7 +185,9 @@ static int restore_once(struct tp_kube *k, const struct tp_workload_ref *r, cons
 	rc = tp_swap_record_read(w, s, err);
 	if (rc <= 0)
 		return rc;
-	if (session && strcmp(session, s->session) != 0)
+	if (whose->session && strcmp(whose->session, s->session) != 0)
+		return 0;
+	if (whose->seen >= 0 && whose->seen != s->seen)
 		return 0;
 	if (current_replicas(k, r, w, &now, c, err))
 		return -1;
@@ -199,9 +209,9 @@ static int restore_once(struct tp_kube *k, const struct tp_workload_ref *r, cons
 	return 1;
 }
 
-int tp_workload_restore(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
-			struct tp_swap_record *record, bool *done, struct tp_cancel *c,
-			struct tp_err *err)
+static int restore(struct tp_kube *k, const struct tp_workload_ref *r, const struct whose *whose,
+		   struct tp_swap_record *record, bool *done, struct tp_cancel *c,
+		   struct tp_err *err)
 {
 	tp_autoclean(tp_swap_record_free) struct tp_swap_record s = { 0 };
 	struct tp_err own = { 0 };
@@ -212,7 +222,7 @@ int tp_workload_restore(struct tp_kube *k, const struct tp_workload_ref *r, cons
 	if (record)
 		memset(record, 0, sizeof(*record));
 	for (int i = 0; i < RESTORE_TRIES && rc < 0; i++) {
-		rc = restore_once(k, r, session, &s, c, &own);
+		rc = restore_once(k, r, whose, &s, c, &own);
 		if (rc < 0 && own.kind != TP_ERR_CONFLICT)
 			break;
 		if (rc < 0 && tp_cancel_poll(c, -1, 0, RETRY_MS, &own) < 0)
@@ -232,4 +242,92 @@ int tp_workload_restore(struct tp_kube *k, const struct tp_workload_ref *r, cons
 		}
 	}
 	return 0;
+}
+
+int tp_workload_restore(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
+			struct tp_swap_record *record, bool *done, struct tp_cancel *c,
+			struct tp_err *err)
+{
+	const struct whose whose = { .session = session, .seen = -1 };
+
+	return restore(k, r, &whose, record, done, c, err);
+}
+
+int tp_workload_restore_dead(struct tp_kube *k, const struct tp_workload_ref *r,
+			     const struct tp_swap_record *dead, bool *done, struct tp_cancel *c,
+			     struct tp_err *err)
+{
+	const struct whose whose = { .session = dead->session, .seen = dead->seen };
+
+	return restore(k, r, &whose, NULL, done, c, err);
+}
+
+static int note_seen(struct tp_kube *k, const struct tp_workload_ref *r, const char *version,
+		     long long time, struct tp_cancel *c, struct tp_err *err)
+{
+	tp_autofree char *path = tp_workload_path(k, r, r->name, NULL);
+	tp_autofree char *what = tp_workload_what(r);
+	tp_autofree char *seen = tp_asprintf("%lld", time);
+	tp_autofree char *body = NULL;
+	TP_AUTO_JW *w = tp_jw_new();
+	TP_AUTO_JSON *doc = NULL;
+
+	tp_jw_object(w, NULL);
+	tp_jw_object(w, "metadata");
+	tp_jw_str(w, "resourceVersion", version);
+	tp_jw_object(w, "labels");
+	tp_jw_str(w, TP_SWAP_LABEL_SEEN, seen);
+	tp_jw_end(w);
+	tp_jw_end(w);
+	tp_jw_end(w);
+	body = tp_jw_finish(w, NULL, err);
+	if (!body)
+		return -1;
+	doc = tp_kube_request(k, "PATCH", path, MERGE_PATCH, body, what, c, err);
+	return doc ? 0 : -1;
+}
+
+/* 1 claimed, 0 not ours (S says whose), -1 ERR. */
+static int claim_once(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
+		      long long time, struct tp_swap_record *s, struct tp_cancel *c,
+		      struct tp_err *err)
+{
+	tp_autofree char *path = tp_workload_path(k, r, r->name, NULL);
+	tp_autofree char *what = tp_workload_what(r);
+	TP_AUTO_JSON *w = tp_kube_request(k, "GET", path, NULL, NULL, what, c, err);
+	int rc;
+
+	if (!w)
+		return -1;
+	tp_swap_record_free(s);
+	rc = tp_swap_record_read(w, s, err);
+	if (rc < 0)
+		return -1;
+	if (!rc || strcmp(session, s->session) != 0)
+		return 0;
+	if (time && note_seen(k, r, tp_json_str_at(w, "metadata.resourceVersion"), time, c, err))
+		return -1;
+	return 1;
+}
+
+int tp_workload_claim(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
+		      long long time, struct tp_swap_record *record, struct tp_cancel *c,
+		      struct tp_err *err)
+{
+	struct tp_err own = { 0 };
+	int rc = -1;
+
+	memset(record, 0, sizeof(*record));
+	for (int i = 0; i < RESTORE_TRIES && rc < 0; i++) {
+		rc = claim_once(k, r, session, time, record, c, &own);
+		if (rc < 0 && own.kind != TP_ERR_CONFLICT)
+			break;
+		if (rc < 0 && tp_cancel_poll(c, -1, 0, RETRY_MS, &own) < 0)
+			break;
+	}
+	if (rc < 0 && err)
+		*err = own;
+	if (rc)
+		tp_swap_record_free(record);
+	return rc;
 }

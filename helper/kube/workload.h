@@ -28,6 +28,8 @@
 #define TP_SWAP_LABEL_SINCE    "tpdocker.dev/swap-since" /* seconds since 1970 */
 #define TP_SWAP_LABEL_REPLICAS "tpdocker.dev/swap-replicas"
 #define TP_SWAP_LABEL_POD      "tpdocker.dev/swap-pod"
+#define TP_SWAP_LABEL_SEEN \
+	"tpdocker.dev/swap-seen" /* likewise: its session lives, though its agent pod is gone */
 
 struct tp_workload_ref {
 	char *kind;	/* as the API has it: "Deployment" */
@@ -61,6 +63,7 @@ struct tp_swap_record {
 	long long since;  /* seconds since 1970 */
 	int64_t replicas; /* to restore */
 	char *pod;	  /* the agent pod */
+	long long seen;	  /* the last tp_workload_claim, seconds since 1970; 0: there was none */
 };
 void tp_swap_record_free(struct tp_swap_record *s);
 /* 1 filled, 0 not swapped, -1 ERR (labels that are not ours to read). */
@@ -85,5 +88,17 @@ int tp_workload_swap(struct tp_kube *k, const struct tp_workload_ref *r, struct 
 int tp_workload_restore(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
 			struct tp_swap_record *record, bool *done, struct tp_cancel *c,
 			struct tp_err *err);
+/* The same for the very record DEAD that was judged to be a leftover: a session that has claimed it since then
+ * (tp_workload_claim) lives, and nothing is done. */
+int tp_workload_restore_dead(struct tp_kube *k, const struct tp_workload_ref *r,
+			     const struct tp_swap_record *dead, bool *done, struct tp_cancel *c,
+			     struct tp_err *err);
+
+/* SESSION, whose agent pod is gone and which is about to make it again, says that it lives: TIME (seconds since 1970) is
+ * noted in the record, on condition that the record is SESSION's. 1 noted; 0 the record is not (any more): *RECORD is what there is (session NULL: none); -1
+ * ERR, NOT_FOUND if there is no such workload. TIME 0: only looks. */
+int tp_workload_claim(struct tp_kube *k, const struct tp_workload_ref *r, const char *session,
+		      long long time, struct tp_swap_record *record, struct tp_cancel *c,
+		      struct tp_err *err);
 
 #endif

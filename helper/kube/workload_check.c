@@ -66,6 +66,8 @@ int tp_swap_record_read(const struct tp_json *workload, struct tp_swap_record *s
 	s->by = label_by(tp_json_str(tp_json_get(labels, TP_SWAP_LABEL_BY)));
 	if (label_number(labels, TP_SWAP_LABEL_SINCE, INT64_MAX, &s->since))
 		s->since = 0;
+	if (label_number(labels, TP_SWAP_LABEL_SEEN, INT64_MAX, &s->seen))
+		s->seen = 0;
 	s->replicas = replicas;
 	s->pod = tp_strdup(tp_json_str(tp_json_get(labels, TP_SWAP_LABEL_POD)));
 	return 1;

@@ -275,22 +275,3 @@ int tp_cleanup_stale(struct tp_cancel *c)
 	}
 	return failed;
 }
-
-int tp_cleanup_swap_is_stale(struct tp_kube *k, const struct tp_swap_record *s, struct tp_cancel *c,
-			     struct tp_err *err)
-{
-	TP_AUTO_JSON *pod = NULL;
-	const char *phase;
-
-	if (!s->pod)
-		return 0;
-	pod = tp_pod_get(k, s->pod, c, err);
-	if (!pod) {
-		/* Between the swap's PATCH and the pod's creation there is none yet. */
-		if (err->kind == TP_ERR_NOT_FOUND)
-			return time(NULL) - s->since > 60;
-		return -1;
-	}
-	phase = tp_json_str_at(pod, "status.phase");
-	return phase && (!strcmp(phase, "Succeeded") || !strcmp(phase, "Failed"));
-}

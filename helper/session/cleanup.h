@@ -37,8 +37,4 @@ void tp_cleanup_once(struct tp_record *r);
 /* All records of this user whose owner is dead; says what it undid. The number that could not be undone. */
 int tp_cleanup_stale(struct tp_cancel *c);
 
-/* Whether the agent pod of a swap by someone is gone or has ended: then the swap is a leftover. 1 yes, 0 no, -1 ERR. */
-int tp_cleanup_swap_is_stale(struct tp_kube *k, const struct tp_swap_record *s, struct tp_cancel *c,
-			     struct tp_err *err);
-
 #endif

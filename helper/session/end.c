@@ -12,7 +12,8 @@
 #include "session/session.h"
 #include "session/timings.h"
 
-#define END_MS 30000 /* how long an unreachable server is waited for */
+#define END_MS	30000 /* how long an unreachable server is waited for */
+#define LATE_MS 2000
 
 typedef int undo_fn(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 
@@ -52,6 +53,9 @@ static int end_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	struct tp_session *s = arg;
 	int rc = s->kube ? with_patience(s, undo_cluster, "the cluster", c, err) : 0;
 
+	/* A request that was sent may still be carried out, as with the guardian's. */
+	if (!rc && s->pod_in_doubt && tp_cancel_poll(c, -1, 0, LATE_MS, err) == 0)
+		rc = with_patience(s, undo_cluster, "the cluster", c, err);
 	s->cluster_undone = !rc;
 	if (rc)
 		tp_error("the cluster could not be cleaned up: %s", err->msg);

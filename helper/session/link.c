@@ -19,21 +19,38 @@
 #define GREETING_MS	5000 /* to say it in */
 #define CONNECTIONS_MAX 32   /* at once; ssh needs one */
 
+/* How long a dial may take: little at first, as one that hangs after the
+ * network was away is best begun anew; more each time that was too little, for a slow credential
+ * plugin. The session's first dial has all of it. */
+#define DIAL_MS	    5000
+#define DIAL_MAX_MS 30000
+
 /*
  * One connection of the sidecar's, from accept to its end:
  *
  *   GREETING --check--> closed;  --host--> handed over
  *      |
  *      '--dial--> DIALLING (a task opens the port-forward) --> RELAYING
+ *                     |
+ *                     '--(the sidecar hangs up, or asks anew; too late; fails)--> closed
+ *
+ * A stopped helper finds the dials of all that time at once: those that
+ * nobody waits for any more cost no port-forward.
  */
 struct conn {
 	struct tp_link *link;
 	struct conn *next;
 	struct tp_stream *near; /* ssh's side; the relay's once there is one */
 	struct tp_stream *far;	/* the agent's side */
-	struct tp_watch *watch; /* GREETING */
-	struct tp_timer *timer;
+	struct tp_watch *watch; /* GREETING; DIALLING: for a hang-up */
+	struct tp_timer *timer; /* GREETING; DIALLING */
 	struct tp_task *task;	/* DIALLING */
+	bool late;		/* its task was cancelled for that */
+	/* where to, as it was when the dial began: for the task */
+	enum tp_forward_kind kind;
+	struct tp_kube *kube;
+	char *pod;
+	unsigned port;
 	struct tp_relay *relay; /* RELAYING */
 	bool exec, dead;	/* dead: to be freed when its task is done */
 	struct tp_engine *engine;
@@ -56,7 +73,8 @@ struct tp_link {
 	unsigned port;
 	uint64_t to_agent, from_agent; /* of connections that ended */
 	unsigned dials;
-	bool closing; /* tp_link_free waits for the tasks that are left */
+	int dial_ms;  /* for the next one */
+	int settling; /* somebody waits for the tasks that are left */
 };
 
 static void conn_unlink(struct conn *c)
@@ -85,6 +103,7 @@ static void conn_free(struct conn *c)
 	tp_relay_stop(c->relay);
 	tp_stream_close(c->near);
 	tp_stream_close(c->far);
+	free(c->pod);
 	free(c);
 }
 
@@ -104,10 +123,9 @@ static void relay_ended(void *arg, const char *reason)
 static int dial_task(void *arg, struct tp_cancel *cancel, struct tp_err *err)
 {
 	struct conn *c = arg;
-	struct tp_link *k = c->link;
 	static const char *const argv[] = { TP_SIDECAR_PROGRAM, "link", NULL };
 
-	c->far = tp_forward_open(k->kind, k->kube, k->pod, k->port, cancel, err);
+	c->far = tp_forward_open(c->kind, c->kube, c->pod, c->port, cancel, err);
 	if (!c->far)
 		return -1;
 	if (c->exec) {
@@ -123,34 +141,87 @@ static void dial_done(void *arg, int rc, struct tp_err *err)
 {
 	struct conn *c = arg;
 	struct tp_link *k = c->link;
+	bool exec = c->exec;
 
 	c->task = NULL;
 	if (c->dead) {
 		conn_free(c);
-		if (k->closing && !k->conns)
+		if (k->settling)
 			tp_loop_stop(k->loop, 0);
 		return;
 	}
+	tp_watch_del(c->watch);
+	tp_timer_del(c->timer);
+	c->watch = NULL;
+	c->timer = NULL;
 	if (rc) {
+		if (c->late) {
+			tp_err_set(err, TP_ERR_TIMEOUT, "no connection to the agent within %d s",
+				   k->dial_ms / 1000);
+			k->dial_ms = k->dial_ms < DIAL_MAX_MS / 2 ? k->dial_ms * 2 : DIAL_MAX_MS;
+		}
 		conn_free(c);
 		if (k->ev.dial_failed)
-			k->ev.dial_failed(k->ev.arg, err);
+			k->ev.dial_failed(k->ev.arg, err, exec);
 		return;
 	}
 	k->dials++;
+	k->dial_ms = DIAL_MS;
 	c->relay =
 		tp_relay_start(k->loop, tp_steal(&c->near), tp_steal(&c->far), 0, relay_ended, c);
+}
+
+static void dial_late(void *arg)
+{
+	struct conn *c = arg;
+
+	c->timer = NULL;
+	c->late = true;
+	tp_task_cancel(c->task);
+}
+
+/* ssh says nothing before it has the agent's end. */
+static bool has_hung_up(const struct conn *c)
+{
+	char byte;
+
+	return recv(c->near->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void near_ready(void *arg, int events)
+{
+	struct conn *c = arg;
+
+	(void)events;
+	if (has_hung_up(c)) {
+		conn_free(c);
+		return;
+	}
+	/* It got its "ok", and the relay is about to begin. */
+	tp_watch_del(c->watch);
+	c->watch = NULL;
 }
 
 static void conn_dial(struct conn *c)
 {
 	struct tp_link *k = c->link;
 
-	if (!k->kube) {
-		conn_free(c); /* nothing to dial yet: the sidecar tries again */
+	if (!k->kube || (c->near && has_hung_up(c))) {
+		bool exec = c->exec;
+
+		conn_free(c); /* nothing to dial now: the sidecar tries again */
+		if (exec && k->ev.dial_failed)
+			k->ev.dial_failed(k->ev.arg, NULL, true);
 		return;
 	}
+	c->kind = k->kind;
+	c->kube = k->kube;
+	c->pod = tp_strdup(k->pod);
+	c->port = k->port;
 	c->task = tp_task_start(k->loop, dial_task, dial_done, c);
+	c->timer = tp_timer_add(k->loop, k->dial_ms, dial_late, c);
+	if (c->near)
+		c->watch = tp_watch_add(k->loop, c->near->fd, TP_READ, near_ready, c);
 }
 
 /* Complete once there is a newline: "tpdocker NONCE check|dial|host". */
@@ -301,12 +372,43 @@ struct tp_link *tp_link_new(struct tp_loop *l, const char *dir, const struct tp_
 	k->loop = l;
 	k->ev = *ev;
 	k->fd = -1;
+	k->dial_ms = DIAL_MAX_MS;
 	while (getrandom(rnd, sizeof(rnd), 0) != (ssize_t)sizeof(rnd))
 		;
 	for (size_t i = 0; i < sizeof(rnd); i++)
 		snprintf(k->nonce + 2 * i, 3, "%02x", rnd[i]);
 	listen_socket(k, dir);
 	return k;
+}
+
+/* Waits for the dials that were given up: their threads still run. */
+static void settle(struct tp_link *k)
+{
+	struct conn *c;
+
+	k->settling++;
+	do {
+		for (c = k->conns; c && !c->dead; c = c->next)
+			;
+		if (c)
+			tp_loop_run(k->loop);
+	} while (c);
+	k->settling--;
+}
+
+void tp_link_give_up_dials(struct tp_link *k)
+{
+	struct tp_kube *kube = k->kube;
+	struct conn *c, *next;
+
+	k->kube = NULL; /* no new ones meanwhile */
+	for (c = k->conns; c; c = next) {
+		next = c->next;
+		if (c->task && !c->dead)
+			conn_free(c);
+	}
+	settle(k);
+	k->kube = kube;
 }
 
 void tp_link_free(struct tp_link *k)
@@ -323,9 +425,7 @@ void tp_link_free(struct tp_link *k)
 		conn_free(c);
 	}
 	/* Dials that are under way were cancelled; their tasks report soon. */
-	k->closing = true;
-	while (k->conns)
-		tp_loop_run(k->loop);
+	settle(k);
 	tp_link_remove(k->dir);
 	free(k->path);
 	free(k->dir);
@@ -353,10 +453,22 @@ void tp_link_target(struct tp_link *k, enum tp_forward_kind kind, struct tp_kube
 	k->port = port;
 }
 
+void tp_link_hold(struct tp_link *k)
+{
+	k->kube = NULL;
+}
+
 void tp_link_dial_exec(struct tp_link *k, struct tp_engine *e, const char *sidecar_id)
 {
-	struct conn *c = conn_new(k);
+	struct conn *c, *next;
 
+	/* There is one ssh: what it asked for before, it waits for no more. */
+	for (c = k->conns; c; c = next) {
+		next = c->next;
+		if (c->exec && c->task && !c->dead)
+			conn_free(c);
+	}
+	c = conn_new(k);
 	c->exec = true;
 	c->engine = e;
 	snprintf(c->sidecar_id, sizeof(c->sidecar_id), "%s", sidecar_id);

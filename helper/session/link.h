@@ -11,6 +11,7 @@
 #ifndef TP_SESSION_LINK_H
 #define TP_SESSION_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/loop.h"
@@ -27,8 +28,9 @@ char *tp_link_dir(const char *id);
 void tp_link_remove(const char *dir);
 
 struct tp_link_events {
-	/* A port-forward could not be opened. NOT_FOUND: the agent pod is gone. */
-	void (*dial_failed)(void *arg, const struct tp_err *err);
+	/* A port-forward could not be opened. NOT_FOUND: the agent pod is gone. ERR is NULL when none
+	 * was tried, as there is no target. EXEC: the sidecar does not see that by itself. */
+	void (*dial_failed)(void *arg, const struct tp_err *err, bool exec);
 	/* The sidecar opened a stream for --container-to-host, the callee's. NULL: none is wanted. */
 	void (*host)(void *arg, struct tp_stream *s);
 	void *arg;
@@ -45,6 +47,10 @@ const char *tp_link_nonce(const struct tp_link *k);  /* 32 hex digits */
 /* Where dials go from now on. K, E and POD must outlive the link. */
 void tp_link_target(struct tp_link *k, enum tp_forward_kind kind, struct tp_kube *kube,
 		    const char *pod, unsigned port);
+/* Nowhere, until there is another target: what is dialled is refused at once. */
+void tp_link_hold(struct tp_link *k);
+/* Gives up the dials that are under way and waits for their threads, as before a fork. Not from a handler. */
+void tp_link_give_up_dials(struct tp_link *k);
 /* The sidecar asks for a connection over an exec stream. */
 void tp_link_dial_exec(struct tp_link *k, struct tp_engine *e, const char *sidecar_id);
 /* Bytes so far, and connections made. */

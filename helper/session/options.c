@@ -29,6 +29,7 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("container-to-host", TP_OPT_LIST, "CPORT[:HPORT]", "let the container's localhost:CPORT lead to this machine's localhost:HPORT", to_host, NULL),
 	OPT("volumes", TP_OPT_STRING, "sshfs|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|off"),
 	OPT("volumes-root", TP_OPT_STRING, "PATH", "where in the container the pod's whole file tree is (default: " TP_VOLUMES_ROOT ")", volumes_root, NULL),
+	OPT("on-disconnect", TP_OPT_STRING, "reconnect|exit", "when the link to the cluster breaks: dial again, making the agent anew if need be (the default), or end the run", on_disconnect, "reconnect|exit"),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
 	TP_WHERE_OPTS,
 	TP_OPT_END,
@@ -136,6 +137,11 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 				  o->port_forward);
 	if (tp_volumes_check(o->volumes, o->volumes_root, err))
 		return -1;
+	if (o->on_disconnect && strcmp(o->on_disconnect, "reconnect") &&
+	    strcmp(o->on_disconnect, "exit"))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--on-disconnect %s: it is one of reconnect and exit",
+				  o->on_disconnect);
 	for (size_t i = 0; i < o->also_proxy.n; i++)
 		if (cidr_check("also-proxy", o->also_proxy.v[i], err))
 			return -1;
@@ -152,6 +158,7 @@ void tp_session_opts_apply(struct tp_session_opts *o)
 	tp_log_set_level(o->quiet   ? TP_LOG_QUIET :
 			 o->verbose ? TP_LOG_VERBOSE :
 				      tp_plugin_log_level());
+	o->exit_on_disconnect = o->on_disconnect && !strcmp(o->on_disconnect, "exit");
 	if (!o->image)
 		o->image = tp_strdup(image && *image ? image : TP_IMAGE);
 	if (!o->port_forward)
@@ -175,7 +182,7 @@ void tp_session_opts_free(struct tp_session_opts *o)
 			     &o->context,	  &o->namespace,      &o->kubeconfig,
 			     &o->serviceaccount,  &o->image,	      &o->port_forward,
 			     &o->docker_host,	  &o->docker_context, &o->docker_path,
-			     &o->volumes,	  &o->volumes_root };
+			     &o->volumes,	  &o->volumes_root,   &o->on_disconnect };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

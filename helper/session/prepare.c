@@ -21,6 +21,7 @@
 #include "session/known.h"
 #include "session/rights.h"
 #include "session/session.h"
+#include "session/stale.h"
 #include "session/timings.h"
 
 /* ---------------------------------------------------------------- cluster */
@@ -68,17 +69,19 @@ static int check_swapped(struct tp_session *s, struct tp_cancel *c, struct tp_er
 
 	if (!rc || err->kind != TP_ERR_CONFLICT || tp_swap_record_read(s->workload, &old, &e) != 1)
 		return rc;
-	if (tp_cleanup_swap_is_stale(s->kube, &old, c, &e) == 1) {
-		tp_info("%s/%s is still swapped out by a session of %s that has ended; restoring it",
+	switch (tp_stale_restore(s->kube, ref, &old, c, &e)) {
+	case 1:
+		tp_info("%s/%s was still swapped out by a session of %s that has ended; it is "
+			"restored",
 			ref->resource, ref->name, old.by ? old.by : "somebody");
-		rc = tp_workload_restore(s->kube, ref, old.session, NULL, NULL, c, err);
-		if (!rc && old.pod)
-			tp_pod_delete(s->kube, old.pod, NULL, -1, c, &e);
-		if (!rc) {
-			tp_json_free(s->workload);
-			s->workload = tp_workload_get(s->kube, ref, c, err);
-			rc = s->workload ? tp_workload_check(s->workload, ref, err) : -1;
-		}
+		tp_json_free(s->workload);
+		s->workload = tp_workload_get(s->kube, ref, c, err);
+		rc = s->workload ? tp_workload_check(s->workload, ref, err) : -1;
+		break;
+	case 0:
+		break;
+	default:
+		*err = e;
 	}
 	tp_swap_record_free(&old);
 	return rc;

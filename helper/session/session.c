@@ -31,6 +31,7 @@ void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 	s->sidecar_log = TP_BUF_INIT(SIDECAR_LOG_MAX);
 	s->loop = tp_loop_new();
 	s->volumes = tp_volumes_wanted(o->volumes);
+	s->remake = tp_remake_new(s);
 	pthread_mutex_init(&s->progress_lock, NULL);
 	if (!strcmp(o->port_forward, "kubectl"))
 		s->forward = TP_FORWARD_KUBECTL;
@@ -186,6 +187,7 @@ static void signal_arrived(struct tp_session *s, int sig)
 
 void tp_session_free(struct tp_session *s)
 {
+	tp_remake_free(s->remake);
 	tp_timer_del(s->progress_timer);
 	tp_watch_del(s->joined_watch);
 	tp_watch_del(s->signal_watch);

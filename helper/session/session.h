@@ -28,6 +28,7 @@
 #include "session/options.h"
 #include "session/ports.h"
 #include "session/record.h"
+#include "session/remake.h"
 #include "session/sidecar.h"
 #include "session/tohost.h"
 #include "session/volumes.h"
@@ -61,6 +62,7 @@ struct tp_session {
 	struct tp_link *link;
 	struct tp_tohost *tohost; /* NULL: no port of this machine's is wanted */
 	char *service_address;	  /* of record.service, once it was made */
+	struct tp_remake *remake; /* keeps it up while the container runs */
 	struct tp_control *control;
 	char sidecar_id[65];
 	struct tp_stream *sidecar_stream; /* between the task and the loop */
@@ -80,10 +82,11 @@ struct tp_session {
 	void (*gate_left)(struct tp_session *s, unsigned int id);
 
 	long long pod_created; /* tp_now_ms */
+	bool pod_in_doubt;     /* its creation was asked for, and the answer never came */
 	char *progress;	       /* what is waited for and was not told yet */
 	pthread_mutex_t progress_lock;
 	struct tp_timer *progress_timer;
-	bool agent_told, sidecar_prepared, described, tunnel_ready;
+	bool agent_known, agent_told, sidecar_prepared, described, tunnel_ready;
 
 	struct tp_task *tasks[3];
 	int tasks_running;
@@ -163,6 +166,11 @@ void tp_session_fail(struct tp_session *s, const struct tp_err *err);
 /* The session lives on in a process of its own, out of reach of the terminal, which logs to its file: 0 in
  * there; 1 in the caller's, which has nothing more to do than _exit; -1 ERR. No task may be running. */
 int tp_session_background(struct tp_session *s, struct tp_err *err);
+
+/* The link leads to the agent as it is known, and the sidecar may dial. */
+void tp_session_aim_link(struct tp_session *s);
+/* The same, and the sidecar is told about the agent; also when another has taken its place. */
+void tp_session_tell_agent(struct tp_session *s);
 int tp_session_ask_signals(struct tp_session *s);
 int tp_session_signals_after_fork(struct tp_session *s); /* in the child */
 /* A signal that arrived while the user's container runs. */

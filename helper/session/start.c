@@ -32,16 +32,28 @@ static void fail_with(struct tp_session *s, enum tp_err_kind kind, const char *w
 
 /* ---------------------------------------------------------------- cluster */
 
-static void tell_agent(struct tp_session *s)
+void tp_session_aim_link(struct tp_session *s)
+{
+	tp_link_target(s->link, s->forward, s->kube, s->record.pod, s->agent.port);
+}
+
+void tp_session_tell_agent(struct tp_session *s)
 {
 	TP_AUTO_BUF b = TP_BUF_INIT(4096);
 
-	if (!s->agent.port || !s->sidecar_prepared || s->agent_told)
-		return;
-	s->agent_told = true;
+	tp_session_aim_link(s);
 	tp_buf_printf(&b, "hostkey %s\nuser %s\nprobe %s %s\n", s->agent.hostkey, s->agent.user,
 		      s->agent.probe, s->agent.token);
 	tp_control_send(s->control, TP_CTL_AGENT, b.data, b.len);
+}
+
+/* When both sides are there. */
+static void join(struct tp_session *s)
+{
+	if (!s->agent_known || !s->sidecar_prepared || s->agent_told)
+		return;
+	s->agent_told = true;
+	tp_session_tell_agent(s);
 }
 
 static void agent_is_ready(void *arg)
@@ -49,8 +61,8 @@ static void agent_is_ready(void *arg)
 	struct tp_session *s = arg;
 
 	tp_verbose("the agent %s is ready", s->record.pod);
-	tp_link_target(s->link, s->forward, s->kube, s->record.pod, s->agent.port);
-	tell_agent(s);
+	s->agent_known = true;
+	join(s);
 }
 
 /* The agent sees its mounts by where its own image's links lead to
@@ -109,8 +121,10 @@ static int start_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 	if (tp_cancel_poll(c, -1, 0, 0, err) < 0)
 		return -1;
 	pod = tp_pod_create(s->kube, s->pod_json, NULL, err);
-	if (!pod)
+	if (!pod) {
+		s->pod_in_doubt = err->kind != TP_ERR_FORBIDDEN && err->kind != TP_ERR_CONFLICT;
 		return -1;
+	}
 	if (tp_session_service_create(s, pod, NULL, err))
 		return -1;
 	read_mounts(s, pod);
@@ -166,28 +180,11 @@ static void timing_frame(const struct tp_frame *f)
 	tp_timings_mark_at(label, strtoll(space + 1, NULL, 10));
 }
 
-static int look_at_agent(void *arg, struct tp_cancel *c, struct tp_err *err)
-{
-	struct tp_session *s = arg;
-	struct tp_err e = { 0 };
-	TP_AUTO_JSON *pod = tp_pod_get(s->kube, s->record.pod, c, &e);
-	const char *phase = tp_json_str_at(pod, "status.phase");
-
-	if (!pod && e.kind != TP_ERR_NOT_FOUND)
-		return 0; /* the API server is away: the link is dialled again meanwhile */
-	if (pod && !tp_json_str_at(pod, "metadata.deletionTimestamp") && phase &&
-	    strcmp(phase, "Succeeded") && strcmp(phase, "Failed"))
-		return 0;
-	return tp_err_set(err, TP_ERR_NOT_FOUND,
-			  "the agent pod %s was deleted or has ended; the session is over",
-			  s->record.pod);
-}
-
 static void link_is_down(struct tp_session *s, const struct tp_frame *f)
 {
-	tp_warn("the link to the cluster broke (%.*s); dialling again", (int)f->len, f->data);
-	if (s->tunnel_ready && !s->ending && !s->tasks_running)
-		tp_session_task(s, look_at_agent);
+	tp_autofree char *why = tp_strndup(f->data, f->len);
+
+	tp_remake_link_down(s->remake, why);
 }
 
 static void dial_host(struct tp_session *s)
@@ -216,7 +213,7 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		free(s->link_kind);
 		s->link_kind = tp_strndup(f->data, f->len);
 		s->sidecar_prepared = true;
-		tell_agent(s);
+		join(s);
 	} else if (!strcmp(f->name, TP_CTL_DIAL)) {
 		if (f->len == 4 && !memcmp(f->data, "host", 4))
 			dial_host(s);
@@ -250,7 +247,7 @@ static void control_frame(void *arg, const struct tp_frame *f)
 	} else if (!strcmp(f->name, TP_CTL_UP)) {
 		s->link_down = false;
 		s->reconnects++;
-		tp_info("the link to the cluster is back");
+		tp_remake_link_up(s->remake);
 	} else if (!strcmp(f->name, TP_CTL_FAIL)) {
 		fail_with(s, TP_ERR_FAILED, "the sidecar", f->data, f->len);
 		return;
@@ -324,12 +321,18 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 
 /* ------------------------------------------------------------------- both */
 
-static void dial_failed(void *arg, const struct tp_err *err)
+static void dial_failed(void *arg, const struct tp_err *err, bool exec)
 {
 	struct tp_session *s = arg;
 
+	if (exec)
+		tp_control_sends(s->control, TP_CTL_UNDIALLED, "");
+	if (!err)
+		return;
 	tp_verbose("the link: %s", err->msg);
-	if (err->kind == TP_ERR_NOT_FOUND || err->kind == TP_ERR_FORBIDDEN)
+	if (tp_remake_is_armed(s->remake))
+		tp_remake_dial_failed(s->remake, err);
+	else if (err->kind == TP_ERR_NOT_FOUND || err->kind == TP_ERR_FORBIDDEN)
 		tp_session_fail(s, err);
 }
 

@@ -11,6 +11,7 @@
 #include "session/cleanup.h"
 #include "session/ctlsock.h"
 #include "session/known.h"
+#include "session/remake.h"
 
 /* How often it is looked who is joined: a quarter of the timeout, within these. */
 #define LOOK_MIN_MS 500
@@ -225,8 +226,10 @@ static void serve(struct supervisor *u)
 		u->joined_at = tp_now_ms();
 		look_again(u);
 	}
+	tp_remake_arm(s->remake);
 	while (!s->failed)
 		tp_loop_run(s->loop);
+	tp_remake_hold(s->remake);
 	if (s->err.kind == TP_ERR_CANCELLED)
 		tp_info("the session ends: %s",
 			s->signalled ? strsignal(s->signalled) : s->err.msg);
@@ -256,6 +259,9 @@ int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 	u.ctl = tp_ctlsock_listen(s->loop, path, &ev, err);
 	if (!u.ctl)
 		return -1;
+	/* Threads do not live through a fork. */
+	tp_remake_hold(s->remake);
+	tp_link_give_up_dials(s->link);
 	rc = tp_session_background(s, err);
 	if (!rc)
 		serve(&u);

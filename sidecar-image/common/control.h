@@ -16,6 +16,7 @@
  *                                       <--  describe (the agent's own frames)
  *                                       <--  ready (the tunnel was used, names resolve)
  *                                       <--  down, up (later, when the link breaks and is back)
+ *     agent (when the pod was made again) -->  dials that one, describe again
  *     stop                              -->  ends
  */
 #ifndef TP_COMMON_CONTROL_H
@@ -43,7 +44,7 @@
 #define TP_CTL_VERBOSE "verbose" /* "yes": sshuttle and ssh tell more on stderr */
 #define TP_CTL_PREPARE "prepare" /* empty: all settings are there */
 #define TP_CTL_AGENT \
-	"agent" /* lines: "hostkey ssh-ed25519 AAAA...", "user NAME", "probe IP:PORT TOKEN" */
+	"agent" /* lines: "hostkey ssh-ed25519 AAAA...", "user NAME", "probe IP:PORT TOKEN"; again: another one took its place */
 #define TP_CTL_GATES \
 	"gates" /* listen for entry gates (gate.h) at this abstract socket, and let the helper answer them */
 #define TP_CTL_GATE_GO	 "gate-go"   /* "ID" */
@@ -52,6 +53,8 @@
 	"gate-env" /* "NAME=VALUE" strings, each with a NUL behind it: what gates get that are let go from now on */
 #define TP_CTL_DOOR \
 	"door" /* "NAME TOKEN": at this abstract socket an SFTP session is had for the token */
+#define TP_CTL_UNDIALLED \
+	"undialled"	   /* exec link: the connection that was asked for cannot be had now */
 #define TP_CTL_STOP "stop" /* empty */
 
 /* sidecar to helper */

@@ -465,6 +465,20 @@ void dnsfwd_config(struct dnsfwd *d, const struct tp_strv *search)
 		tp_strv_add(&d->search, search->v[i]);
 }
 
+void dnsfwd_uncheck(struct dnsfwd *d)
+{
+	size_t i;
+
+	if (!d)
+		return;
+	tp_timer_del(d->check_timer);
+	d->check_timer = NULL;
+	for (i = 0; i < MAX_PENDING; i++)
+		if (d->pending[i].used && d->pending[i].check)
+			forget(d, &d->pending[i]);
+	d->s->dns_checked = false;
+}
+
 static void on_check_timeout(void *arg)
 {
 	struct dnsfwd *d = arg;
@@ -482,7 +496,7 @@ void dnsfwd_check(struct dnsfwd *d)
 	struct sockaddr_in nobody = { 0 };
 	struct pending *p;
 
-	if (d->s->dns_checked)
+	if (d->s->dns_checked || d->check_timer)
 		return;
 	if (!n)
 		n = tp_dns_make_query(1, "localhost", TP_DNS_A, msg, sizeof(msg));

@@ -13,9 +13,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -168,6 +170,12 @@ void local_dial_host(struct sidecar *s)
 			      s->link_is_socket ? greet(s, "host") : dial_exec(s, &s->local->host));
 }
 
+void local_undialled(struct sidecar *s)
+{
+	if (s->local)
+		drop_waiting(s->local); /* ssh sees that, and dials again in its time */
+}
+
 static void answer_dial(struct sidecar *s, struct peer *p)
 {
 	int fd;
@@ -281,6 +289,8 @@ int sidecar_dial(int argc, char **argv)
 
 	(void)argc;
 	(void)argv;
+	/* ssh may be stopped while we wait for the helper: then nobody wants this */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sock = connect_unix(DIR_LOCAL, SOCK_SEQPACKET);
 	if (sock < 0 || send_with_fd(sock, "dial", 4, -1) < 0) {
 		fprintf(stderr, "tpdocker: dial: %s\n", strerror(errno));

@@ -463,6 +463,10 @@ static void take(struct sidecar *s, const struct tp_frame *f)
 
 	if (strcmp(f->name, TP_CTL_STOP) == 0)
 		leave(0);
+	if (strcmp(f->name, TP_CTL_UNDIALLED) == 0) {
+		local_undialled(s);
+		return;
+	}
 	if (strcmp(f->name, TP_CTL_PREPARE) == 0)
 		rc = prepare(s, &err);
 	else if (strcmp(f->name, TP_CTL_AGENT) == 0)

@@ -106,8 +106,8 @@ struct sidecar {
 	bool master_up;
 	struct mux_session *describe, *tunnel, *dns_session;
 	struct tp_timer *redial, *recapture;
+	struct tp_timer *tunnel_ended; /* by itself, or because ssh is about to end */
 	int backoff_ms, capture_backoff_ms;
-	long long dialled_ms;
 
 	/* capture */
 	int capture_fd;	  /* sshuttle's end of the tunnel, until a session takes it */
@@ -223,7 +223,8 @@ int names_apply(struct sidecar *s, struct tp_err *err);
 
 /* local.c: the socket in TP_SIDECAR_DIR for dial, link and transport. */
 int local_start(struct sidecar *s, struct tp_err *err);
-void local_agent(struct sidecar *s); /* those who wait to dial may */
+void local_agent(struct sidecar *s);	 /* those who wait to dial may */
+void local_undialled(struct sidecar *s); /* the exec link that was asked for cannot be had */
 void link_check(struct sidecar *s);
 void local_dial_host(struct sidecar *s); /* tohost_stream gets it */
 
@@ -243,6 +244,8 @@ uint16_t dnsfwd_port(const struct dnsfwd *d);
 void dnsfwd_channel(struct dnsfwd *d, int fd); /* owns FD; -1: there is none now */
 void dnsfwd_config(struct dnsfwd *d, const struct tp_strv *search);
 void dnsfwd_check(struct dnsfwd *d); /* asks something; then dns_checked and progress */
+void dnsfwd_uncheck(
+	struct dnsfwd *d); /* the link broke: what was asked, and known, counts no more */
 
 /* Programs of their own. */
 int sidecar_run(int argc, char **argv);

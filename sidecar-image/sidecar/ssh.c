@@ -21,6 +21,7 @@
 
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS	 5000
+#define TUNNEL_ALONE_MS	 100
 
 static int write_file(const char *path, const char *text, struct tp_err *err)
 {
@@ -32,7 +33,11 @@ static int write_file(const char *path, const char *text, struct tp_err *err)
 	return 0;
 }
 
-/* No file of a user or a system is read; a dead link shows after 4 to 6 s. */
+/*
+ * No file of a user or a system is read. A dead link shows within 5 s: three
+ * questions, one a second, and no answer to any. The same three seconds bound
+ * each step of a handshake, and ConnectTimeout the wait for its first word.
+ */
 static int write_config(struct sidecar *s, struct tp_err *err)
 {
 	tp_autofree char *text = tp_asprintf(
@@ -54,8 +59,9 @@ static int write_config(struct sidecar *s, struct tp_err *err)
 		"Ciphers aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com\n"
 		"Compression no\n"
 		"TCPKeepAlive no\n"
-		"ServerAliveInterval 2\n"
-		"ServerAliveCountMax 2\n"
+		"ConnectTimeout 10\n"
+		"ServerAliveInterval 1\n"
+		"ServerAliveCountMax 3\n"
 		"IPQoS none\n"
 		"ForwardAgent no\n"
 		"ForwardX11 no\n"
@@ -110,8 +116,13 @@ int ssh_prepare(struct sidecar *s, struct tp_err *err)
 	return 0;
 }
 
-static void close_sessions(struct sidecar *s)
+/* True if the tunnel was among them. */
+static bool close_sessions(struct sidecar *s)
 {
+	bool had_tunnel = s->tunnel || s->tunnel_ended;
+
+	tp_timer_del(s->tunnel_ended);
+	s->tunnel_ended = NULL;
 	s->master_up = false;
 	forwards_down(s);
 	mux_close(tp_steal(&s->describe));
@@ -119,6 +130,8 @@ static void close_sessions(struct sidecar *s)
 	mux_close(tp_steal(&s->tunnel));
 	door_close(s);
 	dnsfwd_channel(s->dnsfwd, -1);
+	dnsfwd_uncheck(s->dnsfwd);
+	return had_tunnel;
 }
 
 static void on_redial(void *arg)
@@ -138,9 +151,8 @@ static bool hopeless(const char *why)
 
 static void lost(struct sidecar *s, const char *why)
 {
-	bool had_tunnel = s->tunnel != NULL;
+	bool had_tunnel = close_sessions(s);
 
-	close_sessions(s);
 	if (!s->ready_said && hopeless(why))
 		sidecar_fail(s, "%s", why);
 	sidecar_down(s, why);
@@ -171,6 +183,23 @@ static void redial(struct sidecar *s, const char *why)
 	lost(s, why);
 }
 
+/* The pod was made anew, or the agent in it was: another key, other addresses
+ * in its files. A dial to the old one is of no use, nor is its back-off. */
+static void another_agent(struct sidecar *s)
+{
+	bool had_tunnel = close_sessions(s);
+
+	program_stop(&s->ssh);
+	s->described = s->names_set = false;
+	sidecar_down(s, "there is another agent");
+	if (had_tunnel)
+		capture_restart(s);
+	tp_timer_del(s->redial);
+	s->redial = NULL;
+	s->backoff_ms = 0;
+	ssh_start(s);
+}
+
 void ssh_agent(struct sidecar *s)
 {
 	tp_autofree char *known = tp_asprintf("agent %s\n", s->hostkey);
@@ -182,10 +211,8 @@ void ssh_agent(struct sidecar *s)
 		return;
 	}
 	s->have_agent = true;
-	if (again) { /* the pod was made anew: another name, other mounts perhaps */
-		s->described = false;
-		s->backoff_ms = 0;
-		redial(s, "there is another agent");
+	if (again) {
+		another_agent(s);
 		return;
 	}
 	if (strcmp(s->user, TP_AGENT_DEFAULT_USER) != 0) {
@@ -277,11 +304,21 @@ static void on_dns_end(struct sidecar *s, int code)
 	ssh_reopen_dns(s);
 }
 
+static void on_tunnel_alone(void *arg)
+{
+	struct sidecar *s = arg;
+
+	s->tunnel_ended = NULL;
+	capture_session_ended(s);
+}
+
+/* When ssh ends, its sessions do a moment before; why, it says itself. */
 static void on_tunnel_end(struct sidecar *s, int code)
 {
 	(void)code;
 	s->tunnel = NULL;
-	capture_session_ended(s);
+	if (!s->tunnel_ended)
+		s->tunnel_ended = tp_timer_add(s->loop, TUNNEL_ALONE_MS, on_tunnel_alone, s);
 }
 
 static int open_describe(struct sidecar *s, int err_fd, struct tp_err *err)
@@ -337,6 +374,8 @@ static void open_tunnel(struct sidecar *s, int err_fd)
 		redial(s, err.msg);
 		return;
 	}
+	tp_timer_del(s->tunnel_ended);
+	s->tunnel_ended = NULL;
 	tp_close_p(&s->capture_fd); /* the master's now, and sshuttle's */
 	sidecar_progress(s);
 }
@@ -352,6 +391,8 @@ static void open_sessions(struct sidecar *s)
 		redial(s, err.msg);
 		return;
 	}
+	if (s->names_set) /* known from the connection before this one */
+		dnsfwd_check(s->dnsfwd);
 	open_tunnel(s, err_fd);
 	if (s->master_up) /* the tunnel may have failed */
 		forwards_up(s);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tp_test.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "base/json.h"
 #include "fake_api.h"
 #include "kube/client_internal.h"
@@ -168,6 +171,34 @@ static void test_upgrade(void **state)
 	fake_stop(&f);
 }
 
+/* The kernel would wait a quarter of an hour for a server that is gone without a word. */
+static void test_silence_is_bounded(void **state)
+{
+	const struct fake_reply replies[] = {
+		{ .data = "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", .hold_ms = 200 },
+	};
+	static const char *const headers[] = { "Connection: Upgrade", "Upgrade: x", NULL };
+	struct tp_http_request req = { .method = "GET", .path = "/", .headers = headers };
+	unsigned ms = 0;
+	int on = 0, idle = 0, status;
+	socklen_t len = sizeof(int);
+	struct tp_stream *s;
+	struct fake_api f;
+
+	(void)state;
+	fake_start(&f, replies, TP_ARRAY_SIZE(replies));
+	s = tp_http_upgrade(tp_kube_http(f.k), &req, false, NULL, &status, NULL, NULL, &err);
+	assert_non_null(s);
+	assert_int_equal(getsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
+	assert_in_range(ms, 5000, 20000);
+	assert_int_equal(getsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+	assert_int_equal(on, 1);
+	assert_int_equal(getsockopt(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, &len), 0);
+	assert_in_range(idle, 1, 10);
+	tp_stream_close(s);
+	fake_stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +206,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_upgrade),
+		cmocka_unit_test(test_silence_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,9 @@ static void test_options(void **state)
 		{ { .verbose = true, .quiet = true }, "exclude" },
 		{ { .port_forward = (char *)"carrier-pigeon" }, "native, kubectl and oc" },
 		{ { .port_forward = (char *)"oc" }, NULL },
+		{ { .on_disconnect = (char *)"exit" }, NULL },
+		{ { .on_disconnect = (char *)"reconnect" }, NULL },
+		{ { .on_disconnect = (char *)"panic" }, "reconnect and exit" },
 		{ { .deployment = (char *)"a", .serviceaccount = (char *)"b" }, "service account" },
 	};
 

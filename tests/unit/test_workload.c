@@ -202,6 +202,60 @@ static void test_restore(void **state)
 	tp_workload_ref_free(&r);
 }
 
+#define SEEN(session, when)                             \
+	",\"labels\":{\"tpdocker.dev/swap\":\"" session \
+	"\",\"tpdocker.dev/swap-replicas\":\"3\",\"tpdocker.dev/swap-seen\":\"" when "\"}"
+
+/* A session whose pod is gone says that it lives; whoever took it for dead before leaves it alone. */
+static void test_claim(void **state)
+{
+	const struct fake_reply replies[] = {
+		/* conflict, then done */
+		{ .head = "200 OK", .data = W(SWAPPED("s1"), "") },
+		{ .head = "409 Conflict", .data = "{}" },
+		{ .head = "200 OK", .data = W(SWAPPED("s1"), "") },
+		{ .head = "200 OK", .data = "{}" },
+		/* only looks */
+		{ .head = "200 OK", .data = W(SWAPPED("s1"), "") },
+		/* another session's; nobody's; no such workload */
+		{ .head = "200 OK", .data = W(SWAPPED("s2"), "") },
+		{ .head = "200 OK", .data = W("", "") },
+		{ .head = "404 Not Found", .data = "{}" },
+		/* judged dead before it was claimed; judged dead and still so */
+		{ .head = "200 OK", .data = W(SEEN("s1", "100"), "\"replicas\":0,") },
+		{ .head = "200 OK", .data = W(SEEN("s1", "99"), "\"replicas\":0,") },
+		{ .head = "200 OK", .data = "{}" },
+	};
+	struct tp_swap_record dead = { .session = (char *)"s1", .seen = 99 };
+	struct tp_workload_ref r = web();
+	struct tp_swap_record s;
+	struct fake_api f;
+	bool done;
+
+	(void)state;
+	fake_start(&f, replies, TP_ARRAY_SIZE(replies));
+	assert_int_equal(tp_workload_claim(f.k, &r, "s1", 1234, &s, NULL, &err), 1);
+	assert_contains(f.requests[3], "\"resourceVersion\":\"7\"");
+	assert_contains(f.requests[3], "\"tpdocker.dev/swap-seen\":\"1234\"");
+	assert_null(strstr(f.requests[3], "\"spec\""));
+	assert_int_equal(tp_workload_claim(f.k, &r, "s1", 0, &s, NULL, &err), 1);
+	assert_int_equal(tp_workload_claim(f.k, &r, "s1", 1234, &s, NULL, &err), 0);
+	assert_string_equal(s.session, "s2");
+	assert_string_equal(s.by, "eve@box");
+	tp_swap_record_free(&s);
+	assert_int_equal(tp_workload_claim(f.k, &r, "s1", 1234, &s, NULL, &err), 0);
+	assert_null(s.session);
+	assert_int_equal(tp_workload_claim(f.k, &r, "s1", 1234, &s, NULL, &err), -1);
+	assert_int_equal(err.kind, TP_ERR_NOT_FOUND);
+	assert_ok(tp_workload_restore_dead(f.k, &r, &dead, &done, NULL, &err), &err);
+	assert_false(done);
+	assert_ok(tp_workload_restore_dead(f.k, &r, &dead, &done, NULL, &err), &err);
+	assert_true(done);
+	assert_contains(f.requests[10], "\"tpdocker.dev/swap-seen\":null");
+	fake_stop(&f);
+	tp_workload_ref_free(&r);
+}
+
 static void test_discovery(void **state)
 {
 	const struct fake_reply replies[] = {
@@ -301,7 +355,7 @@ int main(void)
 		cmocka_unit_test(test_split),	  cmocka_unit_test(test_check),
 		cmocka_unit_test(test_swap),	  cmocka_unit_test(test_restore),
 		cmocka_unit_test(test_discovery), cmocka_unit_test(test_generic),
-		cmocka_unit_test(test_get),
+		cmocka_unit_test(test_get),	  cmocka_unit_test(test_claim),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
