@@ -165,26 +165,48 @@ int tp_service_delete(struct tp_kube *k, const char *name, const char *session, 
 	return -1;
 }
 
-int tp_service_create(struct tp_kube *k, const struct tp_service *s, const char *pod_uid,
-		      char **address, struct tp_cancel *c, struct tp_err *err)
+/* The UID of the pod that the Service says is its owner. */
+static const char *owner_uid(const struct tp_json *service)
 {
-	TP_AUTO_JSON *made = NULL;
-	struct tp_err e = { 0 };
+	return tp_json_str_at(service, "metadata.ownerReferences[0].uid");
+}
 
-	if (*address) {
-		/* its owner is gone: Kubernetes is about to delete it, or has */
-		if (tp_service_delete(k, s->name, s->session, c, err))
-			return -1;
-		made = post(k, s, pod_uid, *address, "", c, &e);
-		if (!made)
-			tp_verbose("the Service cannot have its address %s again: %s", *address,
-				   e.msg);
-	}
-	if (!made)
-		made = post(k, s, pod_uid, NULL, "", c, err);
+static int take_address(struct tp_json *made, char **address)
+{
 	if (!made)
 		return -1;
 	free(*address);
 	*address = tp_strdup(tp_json_str_at(made, "spec.clusterIP"));
+	tp_json_free(made);
 	return 0;
+}
+
+int tp_service_create(struct tp_kube *k, const struct tp_service *s, const char *pod_uid,
+		      char **address, struct tp_cancel *c, struct tp_err *err)
+{
+	return take_address(post(k, s, pod_uid, NULL, "", c, err), address);
+}
+
+int tp_service_renew(struct tp_kube *k, const struct tp_service *s, const char *pod_uid,
+		     char **address, struct tp_cancel *c, struct tp_err *err)
+{
+	TP_AUTO_JSON *there = get(k, s->name, c, err);
+	const char *owner = owner_uid(there);
+	struct tp_json *made = NULL;
+	struct tp_err e = { 0 };
+
+	if (!there && err->kind != TP_ERR_NOT_FOUND)
+		return -1;
+	if (owner && !strcmp(owner, pod_uid))
+		return 0;
+	/* its owner is gone: Kubernetes is about to delete it */
+	if (there && tp_service_delete(k, s->name, s->session, c, err))
+		return -1;
+	if (*address)
+		made = post(k, s, pod_uid, *address, "", c, &e);
+	if (*address && !made)
+		tp_verbose("the Service cannot have its address %s again: %s", *address, e.msg);
+	if (!made)
+		made = post(k, s, pod_uid, NULL, "", c, err);
+	return take_address(made, address);
 }

@@ -20,10 +20,13 @@ struct tp_service {
 int tp_service_check(struct tp_kube *k, const struct tp_service *s, struct tp_cancel *c,
 		     struct tp_err *err);
 
-/* Makes it for the pod with this UID. *ADDRESS, the caller's: its cluster address. If it is not NULL when called, the Service is
- * made for a pod that replaces another one: what is left of the old Service is removed, and the address kept if it can be. */
+/* Makes it for the pod with this UID. *ADDRESS (the caller's; NULL or what it was before): its cluster address. */
 int tp_service_create(struct tp_kube *k, const struct tp_service *s, const char *pod_uid,
 		      char **address, struct tp_cancel *c, struct tp_err *err);
+/* The same when another pod stands where the first one did; may be done twice. What is left of the Service for the old
+ * pod is removed, and *ADDRESS asked for again, so that callers do not notice. */
+int tp_service_renew(struct tp_kube *k, const struct tp_service *s, const char *pod_uid,
+		     char **address, struct tp_cancel *c, struct tp_err *err);
 
 /* Deletes the Service NAME if it is SESSION's. Gone, or another's: success. */
 int tp_service_delete(struct tp_kube *k, const char *name, const char *session, struct tp_cancel *c,

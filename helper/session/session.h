@@ -145,11 +145,14 @@ void tp_session_progress(void *arg, const char *text);
 void tp_session_progress_end(struct tp_session *s);
 
 /* sessionports.c: the plan (prepare's; the workload, or the standing agent's pod, is known; may set record.service), whether the
- * Service can be made, and its making for the pod object POD; whether the pod must say that low ports are anybody's. */
+ * Service can be made, its making for the pod object POD, and the same for a pod that was made again; whether the pod must say
+ * that low ports are anybody's. */
 int tp_session_ports_plan(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 int tp_session_service_check(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 int tp_session_service_create(struct tp_session *s, const struct tp_json *pod, struct tp_cancel *c,
 			      struct tp_err *err);
+int tp_session_service_renew(struct tp_session *s, const struct tp_json *pod, struct tp_cancel *c,
+			     struct tp_err *err);
 bool tp_session_wants_low_ports(const struct tp_session *s);
 /* The frames for the sidecar; what the agent found out (in s->remote): -1 ERR if a port that was asked for
  * cannot be had; a line for the user about what leads where. */

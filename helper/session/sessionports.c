@@ -89,6 +89,17 @@ int tp_session_service_create(struct tp_session *s, const struct tp_json *pod, s
 	return 0;
 }
 
+int tp_session_service_renew(struct tp_session *s, const struct tp_json *pod, struct tp_cancel *c,
+			     struct tp_err *err)
+{
+	struct tp_service service = service_of(s);
+
+	if (!service.name)
+		return 0;
+	return tp_service_renew(s->kube, &service, tp_json_str_at(pod, "metadata.uid"),
+				&s->service_address, c, err);
+}
+
 bool tp_session_wants_low_ports(const struct tp_session *s)
 {
 	int version = tp_kube_version(s->kube);

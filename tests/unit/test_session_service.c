@@ -113,6 +113,7 @@ static void test_create(void **state)
 		{ .head = "201 Created", .data = "{\"spec\":{\"clusterIP\":\"10.0.0.7\"}}" },
 		/* for another pod: the old one is removed, its address asked for */
 		{ .head = "200 OK", .data = OURS },
+		{ .head = "200 OK", .data = OURS },
 		{ .head = "200 OK", .data = "{}" },
 		{ .head = "201 Created", .data = "{\"spec\":{\"clusterIP\":\"10.0.0.7\"}}" },
 		/* it is gone already, and somebody has taken its address */
@@ -120,6 +121,10 @@ static void test_create(void **state)
 		{ .head = "422 Unprocessable Entity",
 		  .data = "{\"message\":\"provided IP is already allocated\"}" },
 		{ .head = "201 Created", .data = "{\"spec\":{\"clusterIP\":\"10.0.0.9\"}}" },
+		/* it is that pod's already */
+		{ .head = "200 OK",
+		  .data = "{\"metadata\":{\"ownerReferences\":[{\"kind\":\"Pod\",\"uid\":\"p3\"}]}}" },
+		{ .head = "500 Internal Server Error", .data = "{}" },
 		{ .head = "409 Conflict", .data = "{}" },
 	};
 	tp_autofree char *address = NULL, *none = NULL;
@@ -131,11 +136,13 @@ static void test_create(void **state)
 	assert_ok(tp_service_create(f.k, &service, "p1", &address, NULL, &err), &err);
 	assert_string_equal(address, "10.0.0.7");
 	assert_null(strstr(f.requests[0], "clusterIP"));
-	assert_ok(tp_service_create(f.k, &service, "p2", &address, NULL, &err), &err);
-	assert_contains(f.requests[3], "\"clusterIP\":\"10.0.0.7\"");
-	assert_contains(f.requests[3], "\"uid\":\"p2\"");
-	assert_ok(tp_service_create(f.k, &service, "p3", &address, NULL, &err), &err);
+	assert_ok(tp_service_renew(f.k, &service, "p2", &address, NULL, &err), &err);
+	assert_contains(f.requests[4], "\"clusterIP\":\"10.0.0.7\"");
+	assert_contains(f.requests[4], "\"uid\":\"p2\"");
+	assert_ok(tp_service_renew(f.k, &service, "p3", &address, NULL, &err), &err);
 	assert_string_equal(address, "10.0.0.9");
+	assert_ok(tp_service_renew(f.k, &service, "p3", &address, NULL, &err), &err);
+	assert_int_equal(tp_service_renew(f.k, &service, "p4", &address, NULL, &err), -1);
 	assert_int_equal(tp_service_create(f.k, &service, "p4", &none, NULL, &err), -1);
 	assert_int_equal(err.kind, TP_ERR_CONFLICT);
 	fake_stop(&f);
