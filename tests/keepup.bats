@@ -597,7 +597,7 @@ swapped() { json deployment "$1" | jq -e '.metadata.labels["tpdocker.dev/swap"] 
     old_swap api
     agent=$(agent_pod)
     # the guardian too, as when the machine is gone
-    ours | xargs kill -KILL
+    for p in $(ours); do kill -KILL "$p" 2>/dev/null || true; done
     wait_end
     end_agent "$agent"
     other run --swap-deployment api "$client" curl -sSm 10 http://echo.other:8080/

@@ -159,6 +159,8 @@ static int listen_to(struct tp_look *l, struct tp_cancel *c, struct tp_err *err)
 		return -1;
 	s->pod_in_doubt = false;
 	pod = tp_pod_get(s->kube, r->pod, c, &ignored);
+	if (pod && r->service && tp_session_service_renew(s, pod, c, err))
+		return -1;
 	l->instance = tp_agentlook_instance(pod, r->pod_container);
 	l->result = is_known(l) ? TP_LOOK_SAME : TP_LOOK_ANOTHER;
 	return 0;

@@ -173,7 +173,7 @@ void local_dial_host(struct sidecar *s)
 void local_undialled(struct sidecar *s)
 {
 	if (s->local)
-		drop_waiting(s->local); /* ssh sees that, and dials again in its time */
+		drop_waiting(&s->local->ssh); /* ssh sees that, and dials again in its time */
 }
 
 static void answer_dial(struct sidecar *s, struct peer *p)

@@ -197,7 +197,7 @@ static int take_source(struct mounts *m, const char *path, struct tp_err *err)
 
 static int listen_for_gates(struct mounts *m, const char *name, struct tp_err *err)
 {
-	const struct gates_events ev = { on_gate, NULL, m };
+	const struct gates_events ev = { .arrived = on_gate, .arg = m };
 
 	m->gates = gates_listen(m->loop, name, &ev, err);
 	return m->gates ? 0 : -1;
