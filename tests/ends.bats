@@ -128,8 +128,8 @@ interrupted_at() { # SIGNAL PATTERN CODE
     equal "$status" 137
 }
 
-@test "the agent's pod is deleted" {
-    begin -- sleep infinity
+@test "the agent's pod is deleted, with --on-disconnect exit" {
+    begin --on-disconnect exit -- sleep infinity
     k delete pod "$(agent_pod)" --wait=false
     wait_end 30
     equal "$status" 125
@@ -180,6 +180,8 @@ agent_exists() { [[ -n $(agent_pod) ]]; }
     equal "$(docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$box")" 'exited 4'
     docker cp "$box:/file" - | tar -xO | grep -q kept
     docker rm "$box"
+    # the gate's volume went with the container that could have been started again
+    try cleanup
 }
 
 @test "-d: the ID is printed, the session lives until the container ends" {

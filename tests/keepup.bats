@@ -74,7 +74,7 @@ back() { # [SECONDS [TIMES]]
     docker exec "$box" test -e /tmp/alive
     equal "$(grep -c 'link to the cluster broke' "$pid_err")" "$times" "$(cat "$pid_err")"
     # nothing else was said, but at the start
-    equal "$(grep -vcE 'swapped out|: waiting for the agent pod' "$pid_err")" $((2 * times)) "$(cat "$pid_err")"
+    equal "$(grep -vcE 'swapped out|: waiting for the agent pod|: ports of the pod' "$pid_err")" $((2 * times)) "$(cat "$pid_err")"
 }
 finish() {
     docker stop "$box" >/dev/null
