@@ -156,6 +156,26 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     docker kill "$box"
 }
 
+@test "of a session in the background, for whichever container joins it" {
+    name=$(name_of up | tr _ -) box=$(name_of)
+    host_server
+    try up "$name" --swap-deployment api --container-to-host "5000:$host_port"
+    equal "$status" 0
+    ip=$(json pod "$(agent_pod)" | jq -r .status.podIP)
+    comes "$ip" 8080 refused
+    docker run -d --rm --name "$box" --network "container:tpdocker-$name" -v "$lib:/lib-of-tests:ro" "$client" sleep infinity >/dev/null
+    serve 8080
+    eventually 10 comes "$ip" 8080 hello
+    equal "$(here outcome 127.0.0.1 5000)" hello
+    docker rm -f "$box" >/dev/null
+    eventually 5 comes "$ip" 8080 refused
+    try run --session "$name" --expose 80 "$client" true
+    equal "$status" 125
+    matches "$err" '--expose belongs to the session'
+    try down "$name"
+    equal "$status" 0
+}
+
 # ------------------------------------------------------------------ what is in the way
 
 @test "a port that another program of the pod has" {

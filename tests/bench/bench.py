@@ -1,4 +1,4 @@
-"""bench.py [session|forward|memory|size]... - the measurements; tests/bench/run prepares everything for them.
+"""bench.py [session|forward|ports|memory|size]... - the measurements; tests/bench/run prepares everything for them.
 
 Everything that is compared is measured in the same run, in turns, so that a busy machine slows all sides alike. Nothing
 here fails because something is slow.
@@ -6,6 +6,7 @@ here fails because something is slow.
 import json
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -206,6 +207,88 @@ def forward():
     row("round trip, socket link : kubectl", f"{slower:.2f}", "<= 1.00", slower <= 1.0)
 
 
+# ------------------------------------------------------------------ ports
+
+def kubectl(*args, **kw):
+    return output(KUBECTL, "--kubeconfig", KUBECONFIG, "-n", "default", *args, **kw)
+
+
+class Exposed:
+    """A session whose container serves 9000 and 7007, and has 5900 and 5907 of this machine's."""
+
+    def __init__(self, link, app, host_ports):
+        env = dict(os.environ, **({"XDG_RUNTIME_DIR": "/proc/nothing"} if link == "exec" else {}))
+        self.box = f"tpdocker-bench-{link}"
+        self.p = subprocess.Popen(
+            tpdocker("--name", self.box, "--new-deployment", self.box, "--expose", "9000", "--expose", "7007",
+                     "--container-to-host", f"5900:{host_ports[0]}", "--container-to-host", f"5907:{host_ports[1]}",
+                     "-v", f"{app}:/app:ro", "-v", f"{os.getcwd()}/{CLIENT}:/client.py:ro", IMAGE, "/app"),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=env)
+        if self.p.stdout.readline() != "serving\n":
+            sys.exit("bench: the session with ports did not come up")
+
+    def end(self):
+        self.p.terminate()
+        self.p.wait(60)
+        self.p.stdout.close()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def from_cluster(what, target, count):
+    with open(CLIENT) as program:
+        return json.loads(kubectl("exec", "-i", "bench-caller", "--", "python3", "-", what, target, str(count), stdin=program, timeout=120))
+
+
+def ports():
+    """Into the container, beside kubectl's way, which leads out of the pod; and from the container to this machine."""
+    say("ports: two sessions come up")
+    got, sessions, server = {}, [], None
+    kubectl("run", "bench-caller", "--image", IMAGE, "--image-pull-policy", "IfNotPresent", "--restart", "Never", "--", "sleep", "3600")
+    try:
+        with tempfile.TemporaryDirectory() as tmp:
+            made = output("docker", "create", "tpdocker-test-app").strip()
+            output("docker", "cp", f"{made}:/usr/local/bin/tpdocker-test-app", f"{tmp}/app")
+            output("docker", "rm", made)
+            host = [free_port(), free_port()]
+            server = subprocess.Popen([f"{tmp}/app"], stdout=subprocess.DEVNULL, env=dict(
+                os.environ, HTTP_PORT=str(free_port()), STREAM_PORT=str(host[0]), ECHO_PORT=str(host[1])))
+            for link in ("socket", "exec"):
+                sessions.append(Exposed(link, f"{tmp}/app", host))
+            kubectl("wait", "--for", "condition=Ready", "pod/bench-caller", "--timeout", "60s")
+            pod = kubectl("get", "pods", "-l", "app=web", "--field-selector", "status.phase=Running", "-o", "jsonpath={.items[0].metadata.name}")
+            for turn in range(TURNS):
+                say(f"ports, turn {turn + 1} of {TURNS}")
+                for what, port, here, count in (("stream", 9000, 5900, STREAM), ("echo", 7007, 5907, ECHOES)):
+                    def note(name, value):
+                        got.setdefault(name, {}).setdefault(what, []).append(value)
+
+                    with Kubectl(pod, port) as f:
+                        note("kubectl port-forward", measure(what, f.target, count))
+                    for s in sessions:
+                        link = s.box.rsplit("-", 1)[1]
+                        note(f"exposed port, {link} link", from_cluster(what, f"tcp:{s.box}:{port}", count))
+                        note(f"--container-to-host, {link} link",
+                             measure(what, f"tcp:127.0.0.1:{here}", count, ("docker", "exec", s.box)))
+                    note("pod to pod", from_cluster(what, f"tcp:api:{port}", count))
+    finally:
+        for s in sessions:
+            s.end()
+        if server:
+            server.terminate()
+        kubectl("delete", "pod", "bench-caller", "--wait=false")
+    result["ports"] = {"load_average": os.getloadavg()[0]}
+    for name, g in got.items():
+        echoes = [t for turn in g["echo"] for t in turn]
+        result["ports"][name] = {"MB_per_s": median(g["stream"]) / 1e6, "MB_per_s_all": [v / 1e6 for v in g["stream"]],
+                                 "echo_ms_p50": median(echoes), "echo_ms_p99": percentile(echoes, 99)}
+        row(name, f"{median(g['stream']) / 1e6:.0f} MB/s, {median(echoes):.2f} ms (p99 {percentile(echoes, 99):.2f})")
+
+
 # ----------------------------------------------------------------- memory
 
 def smaps(pid):
@@ -295,7 +378,7 @@ def size():
 
 
 def main():
-    parts = {"session": session, "forward": forward, "memory": memory, "size": size}
+    parts = {"session": session, "forward": forward, "ports": ports, "memory": memory, "size": size}
     chosen = sys.argv[1:] or list(parts)
     for name in chosen:
         if name not in parts:
