@@ -235,7 +235,24 @@ YAML
     lacks "$(cat "$pid_err")" 8080
     serve 3000
     eventually 10 comes "$ip" 8090 hello
-    docker kill "$one" "$box"
+    # one that both want and neither has yet: who listens first has it, until that ends
+    unserve 3000
+    eventually 5 comes "$ip" 8090 refused
+    pid2=$pid err2=$pid_err two=$box three=$(name_of three)
+    session run --name "$three" -v "$lib:/lib-of-tests:ro" --deployment standing --expose 3000:8090 "$client" sleep infinity
+    until_running "$three"
+    serve 3000
+    eventually 10 comes "$ip" 8090 hello
+    box=$three
+    serve 3000
+    warned() { grep -q 'port 8090 of the pod cannot be opened' "$pid_err"; }
+    eventually 10 warned
+    docker kill "$two"
+    pid=$pid2 pid_err=$err2 wait_end
+    docker exec "$three" sh -c ': >/tmp/log.3000'
+    eventually 15 comes "$ip" 8090 hello
+    equal "$(docker exec "$three" cat /tmp/log.3000)" end
+    docker kill "$one" "$three"
     wait_end
     pid=$pid1 pid_err=$err1 wait_end
     k delete pod/standing deployment/standing --wait=false >/dev/null
@@ -352,6 +369,14 @@ YAML
     again() { [[ $(docker exec "$box" curl -sSm 3 http://127.0.0.1:8081/env/ROLE) == helper ]]; }
     eventually 30 again
     eventually 10 back_answers 7100
+    # the capture starts anew, and listens elsewhere
+    redirect() { docker exec "$(sidecar_of "$box")" nft list table ip tpdocker-ports | grep -o 'redirect to :[0-9]*'; }
+    before=$(redirect)
+    docker exec "$(sidecar_of "$box")" sh -c 'for p in /proc/[0-9]*; do
+        if tr "\0" " " <$p/cmdline | grep -q "capture.py --listen"; then kill ${p#/proc/}; fi; done' || true
+    moved() { [[ $(redirect) != "$before" ]]; }
+    eventually 30 moved
+    eventually 30 again
     finish
 }
 
