@@ -6,10 +6,20 @@
 VERSION := 0.1.0$(TPDOCKER_BUILD)
 
 PREFIX  ?= /usr/local
-BINDIR  ?= $(PREFIX)/bin
-DATADIR ?= $(PREFIX)/share
 DESTDIR ?=
 INSTALL ?= install
+
+# Where distributions, and the programs that look there, expect things.
+BINDIR     ?= $(PREFIX)/bin
+DATADIR    ?= $(PREFIX)/share
+LIBEXECDIR ?= $(PREFIX)/libexec
+DOCDIR     ?= $(DATADIR)/doc/tpdocker
+MANDIR     ?= $(DATADIR)/man
+PLUGINDIR  ?= $(LIBEXECDIR)/docker/cli-plugins
+BASHDIR    ?= $(DATADIR)/bash-completion/completions
+FISHDIR    ?= $(DATADIR)/fish/vendor_completions.d
+# Debian's zsh looks for what its packages bring in a folder of Debian's own.
+ZSHDIR     ?= $(DATADIR)/zsh/$(if $(and $(filter /usr,$(PREFIX)),$(wildcard /etc/debian_version)),vendor-completions,site-functions)
 
 # Where everything that is built goes; one folder below it for each variant.
 BUILD   ?= build
@@ -95,6 +105,8 @@ unit_programs    := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(test_src))
 replay_programs  := $(patsubst tests/fuzz/fuzz_%.c,$(O)/tests/fuzz/replay_%,$(fuzz_src))
 fuzz_programs    := $(patsubst tests/fuzz/fuzz_%.c,$(O)/tests/fuzz/fuzz_%,$(fuzz_src))
 
+install_dirs := $(BINDIR) $(PLUGINDIR) $(MANDIR)/man1 $(BASHDIR) $(ZSHDIR) $(FISHDIR) $(DOCDIR)
+
 # -------------------------------------------------------------- targets
 
 .PHONY: all sidecar-programs check-unit check-san images cluster cluster-down demo test bench \
@@ -160,24 +172,40 @@ lint: ## check layout, C (cppcheck) and scripts (shellcheck)
 format: ## lay out the C files
 	clang-format -i $(c_files)
 
-install: all ## install below PREFIX (/usr/local), stripped; DESTDIR is put in front
-	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(DATADIR)/doc/tpdocker' \
-		'$(DESTDIR)$(DATADIR)/bash-completion/completions' \
-		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d'
-	$(INSTALL) -s -m 755 $(O)/tpdocker '$(DESTDIR)$(BINDIR)/tpdocker'
-	$(INSTALL) -m 644 LICENSE '$(DESTDIR)$(DATADIR)/doc/tpdocker/LICENSE'
-	@if [ -e docs/tpdocker.1 ]; then \
-		$(INSTALL) -d '$(DESTDIR)$(DATADIR)/man/man1' && \
-		$(INSTALL) -m 644 docs/tpdocker.1 '$(DESTDIR)$(DATADIR)/man/man1/tpdocker.1'; \
-	fi
-	$(O)/tpdocker completion bash >'$(DESTDIR)$(DATADIR)/bash-completion/completions/tpdocker'
-	$(O)/tpdocker completion fish >'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/tpdocker.fish'
+completions := $(addprefix $(O)/completion/,bash zsh fish)
+$(completions): $(O)/completion/%: $(helper_program)
+	@mkdir -p $(@D)
+	$(Q)$< completion $* >$@.new && mv $@.new $@
 
+# Man pages are not there where only the program's sources are (Dockerfile).
+install: all $(completions) ## install below PREFIX (/usr/local), stripped; DESTDIR is put in front
+	$(INSTALL) -d $(foreach d,$(install_dirs),'$(DESTDIR)$(d)')
+	$(INSTALL) -s -m 755 $(O)/tpdocker '$(DESTDIR)$(BINDIR)/tpdocker'
+	ln -srf '$(DESTDIR)$(BINDIR)/tpdocker' '$(DESTDIR)$(PLUGINDIR)/docker-tpdocker'
+	@if [ -e docs/tpdocker.1 ]; then \
+		$(INSTALL) -m 644 docs/tpdocker.1 '$(DESTDIR)$(MANDIR)/man1/tpdocker.1' && \
+		ln -sf tpdocker.1 '$(DESTDIR)$(MANDIR)/man1/docker-tpdocker.1'; \
+	fi
+	$(INSTALL) -m 644 $(O)/completion/bash '$(DESTDIR)$(BASHDIR)/tpdocker'
+	$(INSTALL) -m 644 $(O)/completion/zsh '$(DESTDIR)$(ZSHDIR)/_tpdocker'
+	$(INSTALL) -m 644 $(O)/completion/fish '$(DESTDIR)$(FISHDIR)/tpdocker.fish'
+	$(INSTALL) -m 644 LICENSE '$(DESTDIR)$(DOCDIR)/LICENSE'
+	@$(if $(DESTDIR)$(filter /usr /usr/local,$(PREFIX)),,echo 'docker does not look for plugins below $(PREFIX). To have `docker tpdocker`:'; \
+		echo '  mkdir -p ~/.docker/cli-plugins && ln -sf $(abspath $(BINDIR))/tpdocker ~/.docker/cli-plugins/docker-tpdocker')
+
+# As far up as nothing else is in them, folders go as well; but not those of a
+# system, where empty ones have their place.
 uninstall: ## remove what install put there
-	rm -f '$(DESTDIR)$(BINDIR)/tpdocker' '$(DESTDIR)$(DATADIR)/man/man1/tpdocker.1' \
-		'$(DESTDIR)$(DATADIR)/bash-completion/completions/tpdocker' \
-		'$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/tpdocker.fish'
-	rm -rf '$(DESTDIR)$(DATADIR)/doc/tpdocker'
+	rm -f '$(DESTDIR)$(BINDIR)/tpdocker' '$(DESTDIR)$(PLUGINDIR)/docker-tpdocker' \
+		'$(DESTDIR)$(MANDIR)/man1/tpdocker.1' '$(DESTDIR)$(MANDIR)/man1/docker-tpdocker.1' \
+		'$(DESTDIR)$(BASHDIR)/tpdocker' '$(DESTDIR)$(ZSHDIR)/_tpdocker' \
+		'$(DESTDIR)$(FISHDIR)/tpdocker.fish' '$(DESTDIR)$(DOCDIR)/LICENSE'
+	@top='$(or $(DESTDIR),$(filter-out /usr /usr/local,$(PREFIX)))'; \
+	for d in $(foreach d,$(install_dirs),'$(DESTDIR)$(d)'); do \
+		case $$d in "$${top:-//}"/?*) ;; *) continue ;; esac; \
+		d=$${d#"$$top"}; while [ "$${d#/}" != "$$d" ]; do d=$${d#/}; done; \
+		(cd "$$top" 2>/dev/null && rmdir -p --ignore-fail-on-non-empty "$$d" 2>/dev/null) || true; \
+	done; rmdir '$(DESTDIR)$(DOCDIR)' 2>/dev/null || true
 
 version: ## print the version
 	@echo '$(VERSION)'
