@@ -139,5 +139,7 @@ void tp_volumes_gate_env(struct tp_session *s)
 	if (!fits)
 		tp_warn("the pod's environment is larger than %u MiB: containers get a part of it",
 			TP_FRAME_MAX >> 20);
-	tp_control_send(s->control, TP_CTL_GATE_ENV, env.data ? env.data : "", env.len);
+	/* the companion answers the gates where there is one */
+	tp_control_send(s->companion.control ? s->companion.control : s->control, TP_CTL_GATE_ENV,
+			env.data ? env.data : "", env.len);
 }

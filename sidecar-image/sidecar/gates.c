@@ -37,6 +37,8 @@ struct gates {
 	struct tp_watch *watch;
 	unsigned int last_id;
 	struct gate gates[MAX_GATES];
+	struct tp_buf env; /* the pod's, for them */
+	bool gives_env;
 };
 
 int gate_message_parse(const char *p, size_t n, char tag[TP_GATE_NAME_MAX + 1])
@@ -112,10 +114,9 @@ static void introduce(struct gate *p, const char *text, size_t n)
 	p->id = ++g->last_id ? g->last_id : ++g->last_id;
 	if (kind == 0)
 		g->ev.arrived(g->ev.arg, p->id, tag, p->ns);
-	else if (g->ev.asked)
-		g->ev.asked(g->ev.arg, p->id, tag);
 	else
-		gates_answer(g, p->id, "this session has no environment to give");
+		gates_answer(g, p->id,
+			     g->gives_env ? NULL : "this session has no environment to give");
 }
 
 static void on_gate(void *arg, int events)
@@ -180,25 +181,6 @@ struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gat
 	return g;
 }
 
-void gates_answer(struct gates *g, unsigned int id, const char *why)
-{
-	char text[TP_GATE_TEXT_MAX];
-
-	if (why)
-		snprintf(text, sizeof(text), TP_GATE_FAIL "%s", why);
-	else
-		strcpy(text, TP_GATE_GO);
-	for (size_t i = 0; id && i < MAX_GATES; i++) {
-		struct gate *p = &g->gates[i];
-
-		if (p->id != id)
-			continue;
-		if (send(p->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-			tp_verbose("the gate %u was gone when it was answered", id);
-		dismiss(p);
-	}
-}
-
 /* A file without a name that nobody can change any more. */
 static int env_file(const char *env, size_t n, struct tp_err *err)
 {
@@ -230,20 +212,48 @@ static int send_fd(int sock, const char *text, int fd)
 	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -1 : 0;
 }
 
-int gates_give_env(struct gates *g, unsigned int id, const char *env, size_t n, struct tp_err *err)
+static int give_env(struct gates *g, struct gate *p, struct tp_err *err)
 {
-	tp_autoclose int fd = -1;
+	tp_autoclose int fd = env_file(g->env.data, g->env.len, err);
 
-	if (n > TP_GATE_ENV_MAX)
-		return tp_err_set(err, TP_ERR_FAILED, "the pod's environment is larger than %d MiB",
-				  TP_GATE_ENV_MAX >> 20);
-	fd = env_file(env, n, err);
 	if (fd < 0)
 		return -1;
-	for (size_t i = 0; id && i < MAX_GATES; i++)
-		if (g->gates[i].id == id && send_fd(g->gates[i].fd, TP_GATE_ENV, fd))
-			tp_verbose("the gate %u was gone when it got the environment", id);
+	if (send_fd(p->fd, TP_GATE_ENV, fd))
+		tp_verbose("the gate %u was gone when it got the environment", p->id);
 	return 0;
+}
+
+int gates_set_env(struct gates *g, const char *env, size_t n, struct tp_err *err)
+{
+	tp_buf_free(&g->env);
+	g->env = TP_BUF_INIT(TP_GATE_ENV_MAX);
+	if (tp_buf_put(&g->env, env, n) || (n && env[n - 1]))
+		return tp_err_set(err, TP_ERR_PROTOCOL, "the environment for gates is none");
+	g->gives_env = true;
+	return 0;
+}
+
+static void answer(struct gates *g, struct gate *p, const char *why)
+{
+	char text[TP_GATE_TEXT_MAX];
+	struct tp_err err;
+
+	if (!why && g->gives_env && give_env(g, p, &err))
+		why = err.msg;
+	if (why)
+		snprintf(text, sizeof(text), TP_GATE_FAIL "%.2000s", why);
+	else
+		strcpy(text, TP_GATE_GO);
+	if (send(p->fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		tp_verbose("the gate %u was gone when it was answered", p->id);
+	dismiss(p);
+}
+
+void gates_answer(struct gates *g, unsigned int id, const char *why)
+{
+	for (size_t i = 0; id && i < MAX_GATES; i++)
+		if (g->gates[i].id == id)
+			answer(g, &g->gates[i], why);
 }
 
 void gates_free(struct gates *g)
@@ -254,5 +264,6 @@ void gates_free(struct gates *g)
 		dismiss(&g->gates[i]);
 	tp_watch_del(g->watch);
 	tp_close_p(&g->fd);
+	tp_buf_free(&g->env);
 	free(g);
 }

@@ -26,9 +26,6 @@ struct gates_events {
 	/* It is gone without an answer (its container was stopped); not to be answered any more. May be NULL. */
 	void (*left)(void *arg, unsigned int id);
 	void *arg;
-	/* A process of a container whose gate was let go asks for the environment: gates_give_env, then
-	 * gates_answer, from here. NULL: there is none to give. */
-	void (*asked)(void *arg, unsigned int id, const char *tag);
 };
 
 /* Listens at the abstract socket NAME. NULL ERR. */
@@ -36,9 +33,9 @@ struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gat
 			   struct tp_err *err);
 /* Lets it go on (WHY is NULL), or ends its container with WHY as the reason. An ID that is gone is passed over. */
 void gates_answer(struct gates *g, unsigned int id, const char *why);
-/* Before an answer of "go": the pod's environment, N bytes of "NAME=VALUE" strings with a NUL behind each.
- * -1 ERR when it could not be put in the gate's way; an ID that is gone is passed over. */
-int gates_give_env(struct gates *g, unsigned int id, const char *env, size_t n, struct tp_err *err);
+/* From now on: what gates get that are let go, N bytes of "NAME=VALUE" strings with a NUL behind each. Those that ask
+ * for it later are answered at once, and not told of. -1 ERR (PROTOCOL): it is none. */
+int gates_set_env(struct gates *g, const char *env, size_t n, struct tp_err *err);
 void gates_free(struct gates *g); /* NULL is allowed; those that wait end */
 
 /* A gate's message of N bytes: 0, or 1 if it only asks for the environment, and its TAG; or -1. */

@@ -215,6 +215,9 @@ static int take(struct mounts *m, const struct tp_frame *f, struct tp_err *err)
 		tp_wipe(text, f->len);
 	} else if (strcmp(f->name, TP_CTL_GATES) == 0 && !m->gates) {
 		rc = listen_for_gates(m, text, err);
+	} else if (strcmp(f->name, TP_CTL_GATE_ENV) == 0 && m->gates) {
+		tp_wipe(text, strlen(text));
+		rc = gates_set_env(m->gates, f->data, f->len, err);
 	} else if (strcmp(f->name, TP_CTL_VOLUMES_ROOT) == 0) {
 		rc = take_root(m, text, err);
 	} else if (strcmp(f->name, TP_CTL_VOLUME) == 0 && !m->complete) {

@@ -123,9 +123,7 @@ struct sidecar {
 	char probe_buf[80];
 
 	struct dnsfwd *dnsfwd;
-	struct gates *gates;	/* hold.c */
-	struct tp_buf gate_env; /* for those gates: the pod's environment */
-	bool gives_env;
+	struct gates *gates;	     /* hold.c */
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
 	struct tohost *tohost;	     /* tohost.c; NULL: no port leads to the helper's machine */
 	unsigned to_pod[MAX_TO_POD]; /* ports of the loopback that are the pod's */

@@ -26,9 +26,6 @@ static unsigned int seen, left;
 static char last_tag[80];
 static const char *answer; /* given at once; NULL: "go" */
 static bool keep_waiting;
-static const char *environment; /* given before the answer, if not NULL */
-static size_t environment_len;
-static bool asked;
 
 static void on_arrived(void *arg, unsigned int id, const char *tag, int ns)
 {
@@ -38,8 +35,6 @@ static void on_arrived(void *arg, unsigned int id, const char *tag, int ns)
 	assert_int_equal(fstat(ns, &st), 0);
 	snprintf(last_tag, sizeof(last_tag), "%s", tag);
 	seen = id;
-	if (environment)
-		assert_ok(gates_give_env(gates, id, environment, environment_len, &err), &err);
 	if (!keep_waiting)
 		gates_answer(gates, id, answer);
 	else
@@ -53,16 +48,7 @@ static void on_left(void *arg, unsigned int id)
 	tp_loop_stop(loop, 2);
 }
 
-static void on_asked(void *arg, unsigned int id, const char *tag)
-{
-	(void)arg;
-	asked = true;
-	snprintf(last_tag, sizeof(last_tag), "%s", tag);
-	assert_ok(gates_give_env(gates, id, environment, environment_len, &err), &err);
-	gates_answer(gates, id, answer);
-}
-
-static const struct gates_events events = { on_arrived, on_left, NULL, on_asked };
+static const struct gates_events events = { on_arrived, on_left, NULL };
 
 static int setup(void **state)
 {
@@ -97,8 +83,7 @@ static int fresh(void **state)
 	seen = left = 0;
 	last_tag[0] = '\0';
 	answer = NULL;
-	keep_waiting = asked = false;
-	environment = NULL;
+	keep_waiting = false;
 	return 0;
 }
 
@@ -196,7 +181,7 @@ static void leaves_nothing(void **state)
 	assert_contains(out, "|A=b c\nd|");
 }
 
-#define POD(text) (environment = (text), environment_len = sizeof(text) - 1)
+#define POD(text) assert_ok(gates_set_env(gates, text, sizeof(text) - 1, &err), &err)
 
 static void has_the_pods_environment(void **state)
 {
@@ -233,10 +218,8 @@ static void an_empty_environment_is_one(void **state)
 static void refuses_an_environment_without_end(void **state)
 {
 	(void)state;
-	environment = "A=b";
-	environment_len = 3;
-	assert_int_equal(GATE(NULL, name, "true"), 125);
-	assert_contains(complaint, "environment");
+	assert_int_equal(gates_set_env(gates, "A=b", 3, &err), -1);
+	assert_int_equal(err.kind, TP_ERR_PROTOCOL);
 }
 
 /* As large as the kernel takes a variable, and more of them than fit a message. */
@@ -254,8 +237,7 @@ static void takes_a_large_environment(void **state)
 		n += one;
 		text[n++] = '\0';
 	}
-	environment = text;
-	environment_len = n;
+	assert_ok(gates_set_env(gates, text, n, &err), &err);
 	assert_int_equal(GATE(NULL, name, "sh", "-c", "echo ${#A} ${#L}"), 0);
 	assert_string_equal(out, "100000 100000\n");
 }
@@ -272,9 +254,7 @@ static void others_may_ask(void **state)
 	    "9=no\0E=\0Q=''\0");
 	assert_int_equal(GATE(env, "-", "--env", "printenv", "A"), 0);
 	assert_string_equal(out, "it's\n$(x) `y`\n");
-	assert_true(asked);
 	assert_int_equal(seen, 0);
-	assert_string_equal(last_tag, "web");
 	assert_int_equal(GATE(env, "-", "--export"), 0);
 	assert_string_equal(out,
 			    "export A='it'\\''s\n$(x) `y`'\nexport E=''\nexport Q=''\\'''\\'''\n");
@@ -291,11 +271,11 @@ static void the_sidecar_gives_what_it_was_told(void **state)
 
 	(void)state;
 	s.loop = loop;
+	assert_int_equal(hold_env(&s, "", 0, &err), -1);
 	assert_ok(hold_listen(&s, own, &err), &err);
 	assert_int_equal(GATE(NULL, own, "--env", "true"), 125);
 	assert_contains(complaint, "no environment to give");
 	assert_int_equal(hold_env(&s, "A=b", 3, &err), -1);
-	assert_int_equal(GATE(NULL, own, "--env", "true"), 125);
 	assert_ok(hold_env(&s, "A=b c\0", 6, &err), &err);
 	assert_int_equal(GATE(NULL, own, "--export"), 0);
 	assert_string_equal(out, "export A='b c'\n");
@@ -303,7 +283,6 @@ static void the_sidecar_gives_what_it_was_told(void **state)
 	assert_int_equal(GATE(NULL, own, "--export"), 0);
 	assert_string_equal(out, "");
 	gates_free(s.gates);
-	tp_buf_free(&s.gate_env);
 }
 
 static void ends_with_the_reason(void **state)
