@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "session/filetree_internal.h"
 
-#define WINDOW	   64		/* files under way */
+#define WINDOW	   256		/* files under way */
 #define BUFFER_MAX (4u << 20)	/* bytes asked for or here, and not handed out */
 #define HEAD_MIN   (256u << 10) /* of it for the head, whatever the others have */
 

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 #define PATH_BYTES_MAX 8192
-#define SLOTS_MAX      1024
+#define SLOTS_MAX      2048
 #define CHUNK	       (64u << 10)
 
 struct slot {

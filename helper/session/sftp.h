@@ -35,7 +35,7 @@ void tp_sftp_ask_read(struct tp_sftp *s, const void *handle, size_t n, uint64_t 
 		      uint32_t len, tp_sftp_fn *fn, void *arg);
 
 /* How many are under way; past this many nobody should begin anything new. */
-#define TP_SFTP_ENOUGH 64
+#define TP_SFTP_ENOUGH 256
 size_t tp_sftp_pending(const struct tp_sftp *s);
 
 /* Sends what was asked, so that the server can be at it meanwhile. */
