@@ -5,7 +5,7 @@ load lib/common
 
 setup_file() {
     load lib/common
-    user_setup api
+    user_setup api web
 }
 teardown_file() {
     load lib/common
@@ -32,6 +32,7 @@ field_is() { equal "$(field "$1")" "$2"; }
 supervisor() { field .pid; }
 # join ARGS... - a container of docker's own, which has joined.
 join() { docker run --label "tpt=$TPT_ID" --network "container:tpdocker-$name" "$@"; }
+sidecars() { docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER" --filter label=dev.tpdocker.role=sidecar; }
 replicas() { json deployment api | jq -r .spec.replicas; }
 gone() { fails tpd status "$name" 2>/dev/null; }
 ended_and_undone() {
@@ -103,7 +104,7 @@ ended_and_undone() {
     try up "$name"
     equal "$status" 125
     matches "$err" "a session $name already, of $TPT_OWNER since 20" "tpdocker down $name"
-    equal "$(our_containers | wc -l)" 1
+    equal "$(sidecars | wc -l)" 1
     tpd down "$name"
     # and one that a container has already
     docker run -d --label "tpt=$TPT_ID" --name "tpdocker-$name" "$client" sleep infinity >/dev/null
@@ -121,7 +122,7 @@ ended_and_undone() {
     wait "$one" && a=0 || a=$?
     wait "$pid" && b=0 || b=$?
     equal "$((a + b))" 125
-    equal "$(our_containers | wc -l)" 1
+    equal "$(sidecars | wc -l)" 1
     tpd down "$name"
 }
 
@@ -226,10 +227,34 @@ matches_nc() { equal "$(socat -u "TCP:127.0.0.1:$1" -)" published; }
     as_before
 }
 
-@test "the agent's pod deleted ends it" {
-    up
+@test "the agent's pod deleted: it is made again; with --on-disconnect exit that is the end" {
+    up --swap-deployment api
+    k delete pod "$(agent_pod)" --wait=false >/dev/null
+    eventually 60 field_is .reconnects 1
+    field_is .state ready
+    matches "$(join --rm "$client" dig +short +search kubernetes.default)" '^10\.'
+    tpd down "$name"
+    as_before
+    up --on-disconnect exit
     k delete pod "$(agent_pod)" --wait=false >/dev/null
     eventually 30 gone
+}
+
+@test "run --session has the pod's volumes, in several containers at once, and each its own mounts" {
+    up --swap-deployment web
+    equal "$(field .volumes)" sshfs
+    tpd run -d --session "$name" --name "$(name_of one)" "$client" sleep infinity
+    tpd run -d --session "$name" --name "$(name_of two)" -v "$BATS_TEST_TMPDIR:/etc/web/config" "$client" sleep infinity
+    secret='cat /etc/web/secret/* | sha256sum; cat /var/run/secrets/kubernetes.io/serviceaccount/namespace'
+    matches "$(docker exec "$(name_of one)" sh -c "$secret")" "$NS"
+    equal "$(docker exec "$(name_of one)" sh -c "$secret")" "$(docker exec "$(name_of two)" sh -c "$secret")"
+    matches "$(docker exec "$(name_of one)" ls /etc/web/config)" app.properties
+    equal "$(docker exec "$(name_of two)" ls /etc/web/config | grep -c app.properties)" 0
+    try run --session "$name" "$client" sh -c 'echo "$TELEPRESENCE_ROOT"; ls "$TELEPRESENCE_ROOT/etc/web/secret"; echo "$TELEPRESENCE_MOUNTS"'
+    equal "$status" 0
+    matches "$out" '^/tpdocker/root' 'password' '/etc/web/secret'
+    tpd down "$name"
+    as_before 30
 }
 
 @test "it survives the terminal that it was started from" {

@@ -9,6 +9,7 @@
 #include "docker/launch.h"
 #include "kube/pod.h"
 #include "session/cleanup.h"
+#include "session/known.h"
 #include "session/link.h"
 #include "session/service.h"
 #include "session/sidecar.h"
@@ -186,20 +187,14 @@ static int cluster_from_record(const struct tp_record *r, struct tp_cancel *c, s
 
 static int engine_from_record(const struct tp_record *r, struct tp_cancel *c, struct tp_err *err)
 {
-	struct tp_docker_globals g = { .context = r->docker_context,
-				       .host = r->docker_context ? NULL : r->docker_host,
-				       .config = r->docker_config,
-				       .tls = r->docker_tls,
-				       .tls_verify = r->docker_tls_verify,
-				       .tls_ca = r->docker_tls_ca,
-				       .tls_cert = r->docker_tls_cert,
-				       .tls_key = r->docker_tls_key };
+	struct tp_docker_globals g;
 	struct tp_docker_endpoint ep = { 0 };
 	struct tp_engine *e;
 	int rc = -1;
 
 	if (!r->docker_host)
 		return 0; /* a session without an engine */
+	tp_known_docker(r, &g);
 	if (tp_docker_endpoint_find(&g, &ep, err))
 		return -1;
 	e = tp_engine_open(&ep, c, err);

@@ -93,12 +93,9 @@ static int take_session(struct tp_session *s, struct tp_known *k, struct tp_err 
 {
 	const char *sidecar = tp_json_str_at(k->live, "sidecar");
 	const struct tp_json *mounts = tp_json_get(k->live, "mounts");
+	const char *volumes = tp_json_str_at(k->live, "volumes");
 	tp_autofree char *path = tp_record_path(k->record.id, TP_CTL_SUFFIX, err);
-	struct tp_docker_globals g = { .host = k->record.docker_context ? NULL :
-									  k->record.docker_host,
-				       .context = k->record.docker_context,
-				       .config = k->record.docker_config,
-				       .docker_path = s->opts->docker_path };
+	struct tp_docker_globals g;
 
 	if (!path)
 		return -1;
@@ -116,9 +113,13 @@ static int take_session(struct tp_session *s, struct tp_known *k, struct tp_err 
 			"the session %s does not tell what it is; is it of the same version?",
 			tp_known_name(k));
 	strcpy(s->sidecar_id, sidecar);
+	s->volumes = volumes && !strcmp(volumes, "sshfs") ? TP_VOLUMES_SSHFS : TP_VOLUMES_OFF;
+	s->volumes_root = tp_strdup(tp_json_str_at(k->live, "volumesRoot"));
 	for (size_t i = 0; i < tp_json_len(mounts); i++)
 		if (tp_json_str(tp_json_at(mounts, i)))
 			tp_strv_add(&s->remote.mounts, tp_json_str(tp_json_at(mounts, i)));
+	tp_known_docker(&k->record, &g);
+	g.docker_path = s->opts->docker_path;
 	if (tp_docker_endpoint_find(&g, &s->ep, err) || tp_launch_check(&s->ep, s->args, err) ||
 	    take_environ(s, path, err))
 		return -1;

@@ -237,14 +237,25 @@ void tp_known_write(const struct tp_known *k, struct tp_jw *w)
 			tp_jw_value(w, tp_json_key(k->live, i), tp_json_at(k->live, i));
 }
 
+void tp_known_docker(const struct tp_record *r, struct tp_docker_globals *g)
+{
+	*g = (struct tp_docker_globals){ .context = r->docker_context,
+					 .host = r->docker_context ? NULL : r->docker_host,
+					 .config = r->docker_config,
+					 .tls = r->docker_tls,
+					 .tls_verify = r->docker_tls_verify,
+					 .tls_ca = r->docker_tls_ca,
+					 .tls_cert = r->docker_tls_cert,
+					 .tls_key = r->docker_tls_key };
+}
+
 struct tp_engine *tp_known_engine(const struct tp_record *r, struct tp_docker_endpoint *ep,
 				  struct tp_cancel *c, struct tp_err *err)
 {
-	struct tp_docker_globals g = { .context = r->docker_context,
-				       .host = r->docker_context ? NULL : r->docker_host,
-				       .config = r->docker_config };
+	struct tp_docker_globals g;
 
 	*ep = (struct tp_docker_endpoint){ 0 };
+	tp_known_docker(r, &g);
 	if (tp_docker_endpoint_find(&g, ep, err))
 		return NULL;
 	return tp_engine_open(ep, c, err);

@@ -48,6 +48,8 @@ void tp_known_write(const struct tp_known *k, struct tp_jw *w);
 /* SECONDS since 1970 as "2026-11-24T21:14:13Z". */
 void tp_known_time(long long seconds, char text[32]);
 
+/* How R's engine is found again; points into R. */
+void tp_known_docker(const struct tp_record *r, struct tp_docker_globals *g);
 /* The engine that R's session is on; EP must outlive it, and is to be freed whatever is returned. NULL ERR. */
 struct tp_engine *tp_known_engine(const struct tp_record *r, struct tp_docker_endpoint *ep,
 				  struct tp_cancel *c, struct tp_err *err);

@@ -210,6 +210,7 @@ void tp_session_free(struct tp_session *s)
 	tp_free_secret(s->private_key);
 	free(s->public_key);
 	free(s->link_kind);
+	free(s->volumes_root);
 	free(s->pod_json);
 	free(s->progress);
 	pthread_mutex_destroy(&s->progress_lock);

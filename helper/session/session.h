@@ -74,6 +74,7 @@ struct tp_session {
 
 	/* the volumes in the user's container */
 	enum tp_volumes volumes;
+	char *volumes_root; /* of a session that was joined; NULL: as the options say */
 	struct tp_companion companion;
 	struct tp_strv image_volumes; /* tp_image_volumes */
 	struct tp_strv entrypoint;    /* what the user's container runs, in full */

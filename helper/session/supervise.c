@@ -65,6 +65,8 @@ static void tell_status(void *arg, struct tp_buf *out)
 		tp_jw_int(w, "idleTimeout", u->idle_ms / 1000);
 	else
 		tp_jw_null(w, "idleTimeout");
+	tp_jw_str(w, "volumes", s->volumes == TP_VOLUMES_SSHFS ? "sshfs" : "off");
+	tp_jw_str(w, "volumesRoot", tp_volumes_root(s));
 	tp_jw_array(w, "mounts");
 	for (size_t i = 0; i < s->remote.mounts.n; i++)
 		tp_jw_str(w, NULL, s->remote.mounts.v[i]);

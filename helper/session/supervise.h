@@ -8,7 +8,7 @@
  *   stop`); nobody was joined for the idle timeout; the session broke
  *
  * Each undoes the session. What `status` is answered, besides the record's part: "state", "link",
- * "bytesToCluster", "bytesFromCluster", "reconnects", "idleTimeout" (seconds or null), "mounts", "sidecar" (the container's ID).
+ * "bytesToCluster", "bytesFromCluster", "reconnects", "idleTimeout" (seconds or null), "volumes" (sshfs or off), "volumesRoot" (or null), "mounts", "sidecar" (the container's ID).
  */
 #ifndef TP_SESSION_SUPERVISE_H
 #define TP_SESSION_SUPERVISE_H

@@ -61,6 +61,8 @@ const char *tp_volumes_root(const struct tp_session *s)
 {
 	if (s->volumes == TP_VOLUMES_OFF)
 		return NULL;
+	if (s->volumes_root)
+		return s->volumes_root;
 	return s->opts->volumes_root ? s->opts->volumes_root : TP_VOLUMES_ROOT;
 }
 
@@ -83,7 +85,8 @@ int tp_volumes_wait_gate(struct tp_session *s, struct tp_err *err)
 {
 	struct tp_timer *late;
 
-	if (s->volumes != TP_VOLUMES_SSHFS)
+	/* In a session that was joined its companion is another's to hear. */
+	if (s->volumes != TP_VOLUMES_SSHFS || s->joined_fd >= 0)
 		return 0;
 	late = tp_timer_add(s->loop, GATE_MS, gate_late, s);
 	while (!s->failed && !s->companion.passed && !s->companion.refusal)
