@@ -79,7 +79,7 @@ static int too_old(int e, struct tp_err *err)
 		return tp_err_errno(err, e, "cannot copy a mount");
 	tp_err_set(err, TP_ERR_FAILED,
 		   "the engine's kernel cannot mount the pod's volumes: it is older than 5.2");
-	return tp_err_hint(err, "Use --volumes copy, or --volumes off.");
+	return tp_err_hint(err, "Use --volumes off to do without the pod's volumes.");
 }
 
 /* ------------------------------------------------------- what is there */
@@ -213,8 +213,7 @@ static int keep_it_private(const struct placing *p, const struct wanted *w, stru
 		err, TP_ERR_FAILED,
 		"the pod's volume at %s lies below the mount at %s, which is shared with the host",
 		w->path, parent->point);
-	return tp_err_hint(
-		err, "Mount that one without shared or rshared, or use --volumes copy or off.");
+	return tp_err_hint(err, "Mount that one without shared or rshared, or use --volumes off.");
 }
 
 /* ------------------------------------------- user's mounts below the pod's */
