@@ -171,7 +171,7 @@ user_setup() {
     k create rolebinding tpdocker-developer --clusterrole tpdocker-developer \
         --serviceaccount default:developer >/dev/null
     echo '{"items": []}' >"$BATS_FILE_TMPDIR/before.json"
-    eventually 20 json serviceaccounts default
+    eventually 60 json serviceaccounts default
     if (($#)); then copy_workloads "$@"; fi
 }
 
