@@ -338,6 +338,22 @@ END
     done
 }
 
+@test "a session that outlives docker" {
+    for cli in "$old" "$new"; do
+        plugin "$cli" tpdocker up web --swap-deployment api
+        equal "$status" 0
+        equal "$out" web
+        # docker has ended, and its socket with it: when that has been noticed by whoever would, all is as it was
+        pause 1
+        plugin "$cli" tpdocker status web
+        matches "$out" 'ready'
+        plugin "$cli" tpdocker run --session web "$client" true
+        equal "$status" 0
+        plugin "$cli" tpdocker down web
+        equal "$status" 0
+    done
+}
+
 @test "cleanup" {
     plugin "$new" tpdocker cleanup
     equal "$status" 0
