@@ -592,6 +592,25 @@ swapped() { json deployment "$1" | jq -e '.metadata.labels["tpdocker.dev/swap"] 
     matches "$(cat "$pid_err")" 'deployments/api was restored by somebody'
 }
 
+@test "a dead session's workload is taken over" {
+    begin --swap-deployment api
+    old_swap api
+    agent=$(agent_pod)
+    # the guardian too, as when the machine is gone
+    for p in $(ours); do kill -KILL "$p" 2>/dev/null || true; done
+    wait_end
+    end_agent "$agent"
+    # until the cluster tells, the session counts as alive
+    agent_ended() { [[ $(pod_of "$agent" | jq -r .status.phase) == Succeeded ]]; }
+    eventually 30 agent_ended
+    other run --swap-deployment api "$client" curl -sSm 10 http://echo.other:8080/
+    equal "$status" 0
+    matches "$err" 'waiting 15 s for another' 'was still swapped out'
+    # the dead one's record is still here
+    try cleanup
+    equal "$status" 0
+}
+
 @test "the right to make pods is gone" {
     begin --swap-deployment api
     k delete rolebinding tpdocker-developer >/dev/null
