@@ -45,18 +45,24 @@ int tp_outfile_check(const char *path, struct tp_err *err)
 	return 0;
 }
 
-int tp_outfile_write(const char *path, const void *p, size_t n, struct tp_err *err)
+int tp_outfile_replace(const char *path, mode_t mode, const void *p, size_t n, struct tp_err *err)
 {
-	tp_autofree char *real = real_name(path);
-	tp_autofree char *tmp = tp_asprintf("%s.XXXXXX", real);
+	tp_autofree char *tmp = tp_asprintf("%s.XXXXXX", path);
 	tp_autoclose int fd = mkostemp(tmp, O_CLOEXEC);
 	int e;
 
 	if (fd < 0)
 		return tp_err_errno(err, errno, "cannot write %s", path);
-	if (!fchmod(fd, 0600) && !tp_write_all(fd, p, n) && !fsync(fd) && !rename(tmp, real))
+	if (!fchmod(fd, mode) && !tp_write_all(fd, p, n) && !fsync(fd) && !rename(tmp, path))
 		return 0;
 	e = errno;
 	unlink(tmp);
 	return tp_err_errno(err, e, "cannot write %s", path);
+}
+
+int tp_outfile_write(const char *path, const void *p, size_t n, struct tp_err *err)
+{
+	tp_autofree char *real = real_name(path);
+
+	return tp_outfile_replace(real, 0600, p, n, err);
 }

@@ -11,26 +11,11 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/outfile.h"
 
 #define FILE_MAX_BYTES (64u << 20)
 
 static const char ignore_all[] = "*\n";
-
-/* The new file comes into being beside the old one, and then takes its name. */
-static int replace(const char *path, mode_t mode, const void *p, size_t n, struct tp_err *err)
-{
-	tp_autofree char *tmp = tp_asprintf("%s.XXXXXX", path);
-	tp_autoclose int fd = mkostemp(tmp, O_CLOEXEC);
-	int e;
-
-	if (fd < 0)
-		return tp_err_errno(err, errno, "cannot write %s", path);
-	if (!fchmod(fd, mode) && !tp_write_all(fd, p, n) && !fsync(fd) && !rename(tmp, path))
-		return 0;
-	e = errno;
-	unlink(tmp);
-	return tp_err_errno(err, e, "cannot write %s", path);
-}
 
 int tp_project_folder(const char *dir, struct tp_err *err)
 {
@@ -40,7 +25,7 @@ int tp_project_folder(const char *dir, struct tp_err *err)
 		return tp_err_errno(err, errno, "cannot make the folder %s", dir);
 	if (!access(ignore, F_OK))
 		return 0;
-	return replace(ignore, 0644, ignore_all, strlen(ignore_all), err);
+	return tp_outfile_replace(ignore, 0644, ignore_all, strlen(ignore_all), err);
 }
 
 int tp_project_subfolder(const char *dir, struct tp_err *err)
@@ -114,5 +99,5 @@ int tp_project_file_write(const char *path, const void *p, size_t n, struct tp_e
 		if (!tp_read_file(real, &old) && old.len == n && (!n || !memcmp(old.data, p, n)))
 			return 0;
 	}
-	return replace(real, mode, p, n, err) ? -1 : 1;
+	return tp_outfile_replace(real, mode, p, n, err) ? -1 : 1;
 }
