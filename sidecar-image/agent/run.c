@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "common/signals.h"
 
 #define MAX_SESSIONS 256
 
@@ -218,21 +219,6 @@ static int loop(struct agent *a)
 	}
 }
 
-static int block_signals(struct tp_err *err)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? tp_err_errno(err, errno, "signalfd") : fd;
-}
-
 static int start(struct agent *a, struct tp_err *err)
 {
 	const char *key = getenv(TP_AGENT_ENV_KEY), *ttl = getenv(TP_AGENT_ENV_TTL);
@@ -249,8 +235,9 @@ static int start(struct agent *a, struct tp_err *err)
 			return tp_err_set(err, TP_ERR_USAGE, "%s is not a number of seconds: %s",
 					  TP_AGENT_ENV_TTL, ttl);
 	}
-	if ((a->signals = block_signals(err)) < 0 || !tp_agent_dir(true, err) ||
-	    save_environment(err) < 0)
+	if ((a->signals = tp_signals_open()) < 0)
+		return tp_err_errno(err, errno, "signalfd");
+	if (!tp_agent_dir(true, err) || save_environment(err) < 0)
 		return -1;
 	if (key && *key) {
 		if (tp_agent_key_add(key, err) < 0)

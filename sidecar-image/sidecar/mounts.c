@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "common/signals.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/worker.h"
 
@@ -297,23 +298,6 @@ static void on_signal(void *arg, int events)
 			sshfs_ended(m, status);
 }
 
-static int watch_signals(struct mounts *m)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (m->signals < 0)
-		return -1;
-	tp_watch_add(m->loop, m->signals, TP_READ, on_signal, m);
-	return 0;
-}
-
 int sidecar_mounts(int argc, char **argv)
 {
 	struct mounts *m = tp_calloc(1, sizeof(*m));
@@ -324,10 +308,12 @@ int sidecar_mounts(int argc, char **argv)
 	m->in = TP_BUF_INIT(TP_FRAME_MAX + (128u << 10));
 	m->out = TP_BUF_INIT(TP_FRAME_MAX);
 	umask(077);
-	if (watch_signals(m) < 0) {
+	m->signals = tp_signals_open();
+	if (m->signals < 0) {
 		tp_error("signalfd: %s", strerror(errno));
 		return 1;
 	}
+	tp_watch_add(m->loop, m->signals, TP_READ, on_signal, m);
 	fcntl(STDOUT_FILENO, F_SETFL, O_NONBLOCK);
 	m->out_watch = tp_watch_add(m->loop, STDOUT_FILENO, 0, on_out, m);
 	tell_timing(m, "volumes-started");

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "common/signals.h"
 #include "sidecar/sidecar.h"
 
 #define LAST_WORD_MS 2000
@@ -506,23 +507,6 @@ static void on_in(void *arg, int events)
 	tp_buf_consume(&s->in, at);
 }
 
-static int watch_signals(struct sidecar *s)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signals < 0)
-		return -1;
-	tp_watch_add(s->loop, s->signals, TP_READ, on_signal, s);
-	return 0;
-}
-
 int sidecar_run(int argc, char **argv)
 {
 	struct sidecar *s = tp_calloc(1, sizeof(*s));
@@ -538,10 +522,12 @@ int sidecar_run(int argc, char **argv)
 	s->method = "nft";
 	umask(077);
 	tp_raise_file_limit(); /* for ssh, which inherits it, as well */
-	if (watch_signals(s) < 0) {
+	s->signals = tp_signals_open();
+	if (s->signals < 0) {
 		tp_error("signalfd: %s", strerror(errno));
 		return 1;
 	}
+	tp_watch_add(s->loop, s->signals, TP_READ, on_signal, s);
 	fcntl(STDOUT_FILENO, F_SETFL, O_NONBLOCK);
 	s->out_watch = tp_watch_add(s->loop, STDOUT_FILENO, 0, on_out, s);
 	sidecar_sendf(s, TP_CTL_HELLO, "%d %s", TP_CONTROL_VERSION, TP_VERSION);
