@@ -2,31 +2,13 @@
 # The pod's volumes in the container: sshfs.
 
 load lib/common
-
-account=/var/run/secrets/kubernetes.io/serviceaccount
+load lib/volumes
 
 setup_file() {
     load lib/common
+    load lib/volumes
     user_setup web
-    # Images with one static program in them; with a musl and a program for it; with volumes and awkward files of their own.
-    dir=$BATS_FILE_TMPDIR/images prefix=tpt-$TPT_ID
-    export prefix
-    mkdir "$dir"
-    musl-gcc -static -s -o "$dir/look" "$lib/look.c"
-    musl-gcc -s -o "$dir/look-musl" "$lib/look.c"
-    cp -L /lib/ld-musl-*.so.1 "$dir/"
-    build() { docker build -q -t "$prefix-$1" -f - "$dir" >/dev/null 2>&1; }
-    build scratch <<<$'FROM scratch\nCOPY look /look\nENTRYPOINT ["/look"]'
-    build musl <<<$'FROM scratch\nCOPY ld-musl-*.so.1 /lib/\nCOPY look-musl /bin/look\nENTRYPOINT ["look"]'
-    build awkward <<END
-FROM $client
-RUN mkdir -p /real/podinfo /etc/web && ln -s /real/podinfo /etc/podinfo && useradd -u 4321 -m somebody
-RUN mkdir -p /var/own && echo image >/var/own/file && chown 4321 /var/own && chmod 700 /var/own
-VOLUME /scratch /var/own
-WORKDIR /scratch
-USER somebody
-END
-    build file <<<"FROM $client"$'\nRUN touch /etc/podinfo'
+    build_images
     background --swap-deployment web "$client" sleep infinity
     export box
 }
@@ -45,17 +27,8 @@ only_the_box() { equal "$(our_containers | wc -l)" 3 && equal "$(docker volume l
 # run_in OPTIONS... IMAGE COMMAND... - a session of its own, beside the box, with an agent of its own that has web's volumes.
 run_in() {
     own=yes
-    if [[ -z ${twin:-} ]]; then make_twin; fi
+    make_twin
     try run --swap-deployment twin "$@"
-}
-# A second workload with the same volumes, for sessions beside the box.
-make_twin() {
-    twin=$BATS_FILE_TMPDIR/twin
-    if [[ -e $twin ]]; then return; fi
-    json deployment web | jq '.metadata = {name: "twin"} | del(.status) | .spec.replicas = 1 | .spec.selector.matchLabels.app = "twin"
-        | .spec.template.metadata.labels.app = "twin"' | k create -f - >/dev/null
-    eventually 60 settled
-    touch "$twin"
 }
 
 @test "the service account's files are at their own path, and what uses them finds itself in the pod" {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -89,7 +90,10 @@ static struct archive_entry *new_entry(const char *name, uint32_t mode)
 
 int tp_copytar_folder(struct tp_copytar *c, const char *name, struct tp_err *err)
 {
-	return put_entry(c, new_entry(name, S_IFDIR | 0755), err);
+	struct archive_entry *e = new_entry(name, S_IFDIR | 0755);
+
+	archive_entry_set_mtime(e, time(NULL), 0);
+	return put_entry(c, e, err);
 }
 
 int tp_copytar_link(struct tp_copytar *c, const char *name, const char *target, struct tp_err *err)
@@ -97,6 +101,7 @@ int tp_copytar_link(struct tp_copytar *c, const char *name, const char *target, 
 	struct archive_entry *e = new_entry(name, S_IFLNK | 0777);
 
 	archive_entry_set_symlink(e, target);
+	archive_entry_set_mtime(e, time(NULL), 0);
 	return put_entry(c, e, err);
 }
 

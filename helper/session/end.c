@@ -78,6 +78,7 @@ static int end_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 void tp_session_end(struct tp_session *s)
 {
 	s->ending = true;
+	tp_copying_stop(s);
 	s->failed = false;
 	if (!s->recorded)
 		return;

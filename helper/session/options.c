@@ -27,7 +27,8 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("from-pod", TP_OPT_LIST, "PORT", "let the pod's other containers reach the container's port on their localhost", from_pod, NULL),
 	OPT("to-pod", TP_OPT_LIST, "PORT", "reach a port of the pod's other containers on localhost", to_pod, NULL),
 	OPT("container-to-host", TP_OPT_LIST, "CPORT[:HPORT]", "let the container's localhost:CPORT lead to this machine's localhost:HPORT", to_host, NULL),
-	OPT("volumes", TP_OPT_STRING, "sshfs|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|off"),
+	OPT("volumes", TP_OPT_STRING, "sshfs|copy|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|copy|off"),
+	OPT("volumes-limit", TP_OPT_STRING, "SIZE", "how much --volumes copy may copy (default: " TP_VOLUMES_LIMIT ")", volumes_limit, NULL),
 	OPT("volumes-root", TP_OPT_STRING, "PATH", "where in the container the pod's whole file tree is (default: " TP_VOLUMES_ROOT ")", volumes_root, NULL),
 	OPT("on-disconnect", TP_OPT_STRING, "reconnect|exit", "when the link to the cluster breaks: dial again, making the agent anew if need be (the default), or end the run", on_disconnect, "reconnect|exit"),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
@@ -135,7 +136,7 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--port-forward %s: it is one of native, kubectl and oc",
 				  o->port_forward);
-	if (tp_volumes_check(o->volumes, o->volumes_root, err))
+	if (tp_volumes_check(o->volumes, o->volumes_root, o->volumes_limit, err))
 		return -1;
 	if (o->on_disconnect && strcmp(o->on_disconnect, "reconnect") &&
 	    strcmp(o->on_disconnect, "exit"))
@@ -182,7 +183,8 @@ void tp_session_opts_free(struct tp_session_opts *o)
 			     &o->context,	  &o->namespace,      &o->kubeconfig,
 			     &o->serviceaccount,  &o->image,	      &o->port_forward,
 			     &o->docker_host,	  &o->docker_context, &o->docker_path,
-			     &o->volumes,	  &o->volumes_root,   &o->on_disconnect };
+			     &o->volumes,	  &o->volumes_root,   &o->volumes_limit,
+			     &o->on_disconnect };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

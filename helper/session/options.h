@@ -18,7 +18,7 @@ struct tp_session_opts {
 	char *context, *namespace, *kubeconfig, *serviceaccount;
 	char *image;
 	char *port_forward;
-	char *volumes, *volumes_root;
+	char *volumes, *volumes_root, *volumes_limit;
 	struct tp_strv also_proxy, never_proxy;
 	struct tp_strv expose, from_pod, to_pod, to_host;
 	char *on_disconnect;	 /* "reconnect" or "exit" */

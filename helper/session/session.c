@@ -48,6 +48,7 @@ void tp_session_fail(struct tp_session *s, const struct tp_err *err)
 	for (size_t i = 0; i < TP_ARRAY_SIZE(s->tasks); i++)
 		if (s->tasks[i])
 			tp_task_cancel(s->tasks[i]);
+	tp_copying_cancel(s);
 	tp_loop_stop(s->loop, -1);
 }
 
@@ -198,6 +199,7 @@ void tp_session_free(struct tp_session *s)
 	tp_tohost_free(s->tohost);
 	tp_link_free(s->link);
 	tp_companion_free(&s->companion);
+	tp_copying_free(&s->copying);
 	tp_control_free(s->control);
 	tp_stream_close(s->sidecar_stream);
 	tp_child_free(&s->child);

@@ -23,6 +23,7 @@
 #include "kube/pod.h"
 #include "session/agentpod.h"
 #include "session/companion.h"
+#include "session/copying.h"
 #include "session/environ.h"
 #include "session/link.h"
 #include "session/options.h"
@@ -76,10 +77,11 @@ struct tp_session {
 	enum tp_volumes volumes;
 	char *volumes_root; /* of a session that was joined; NULL: as the options say */
 	struct tp_companion companion;
+	struct tp_copying copying;
 	struct tp_strv image_volumes; /* tp_image_volumes */
 	struct tp_strv entrypoint;    /* what the user's container runs, in full */
 	/* --volumes copy: a gate waits for tp_volumes_gate_answer, or is gone without it. In the loop. */
-	void (*gate_arrived)(struct tp_session *s, unsigned int id, const char *tag);
+	void (*gate_arrived)(struct tp_session *s, const struct tp_gate *g);
 	void (*gate_left)(struct tp_session *s, unsigned int id);
 
 	long long pod_created; /* tp_now_ms */

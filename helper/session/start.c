@@ -63,6 +63,8 @@ static void agent_is_ready(void *arg)
 	tp_verbose("the agent %s is ready", s->record.pod);
 	s->agent_known = true;
 	join(s);
+	if (s->volumes == TP_VOLUMES_COPY && s->record.mode != TP_MODE_EXISTING)
+		tp_copying_begin(s, &s->mounts);
 }
 
 /* The agent sees its mounts by where its own image's links lead to
@@ -234,6 +236,9 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		s->described = true;
 		tp_timings_mark("environment read");
 		tp_companion_describe(s);
+		/* Of a pod that is ours its spec has told it all; see above. */
+		if (s->volumes == TP_VOLUMES_COPY && s->record.mode == TP_MODE_EXISTING)
+			tp_copying_begin(s, &s->remote.mounts);
 	} else if (!strcmp(f->name, TP_CTL_READY)) {
 		tp_timings_mark("tunnel in use");
 		s->tunnel_ready = true;

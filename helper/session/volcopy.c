@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/size.h"
+#include "common/control.h"
 #include "docker/inside.h"
 #include "session/volcopy_internal.h"
 
@@ -25,12 +26,11 @@ static void copy_list(struct tp_strv *to, const struct tp_strv *from)
 		tp_strv_add(to, from->v[i]);
 }
 
-void tp_volcopy_retarget(struct tp_volcopy *v, const struct tp_agentssh_target *agent)
+struct tp_volcopy *tp_volcopy_new(const struct tp_volcopy_spec *spec)
 {
-	tp_volcopy_hang_up(v);
-	free(v->pod);
-	tp_free_secret(v->private_key);
-	tp_agent_ready_free(&v->agent);
+	struct tp_volcopy *v = tp_calloc(1, sizeof(*v));
+	const struct tp_agentssh_target *agent = &spec->agent;
+
 	v->forward = agent->forward;
 	v->kube = agent->kube;
 	v->pod = tp_strdup(agent->pod);
@@ -38,19 +38,13 @@ void tp_volcopy_retarget(struct tp_volcopy *v, const struct tp_agentssh_target *
 	v->agent = (struct tp_agent_ready){ .port = agent->agent->port,
 					    .user = tp_strdup(agent->agent->user),
 					    .hostkey = tp_strdup(agent->agent->hostkey) };
-}
-
-struct tp_volcopy *tp_volcopy_new(const struct tp_volcopy_spec *spec)
-{
-	struct tp_volcopy *v = tp_calloc(1, sizeof(*v));
-
-	tp_volcopy_retarget(v, &spec->agent);
 	copy_list(&v->mounts, spec->mounts);
 	/* One that is inside of another comes behind it. */
 	if (v->mounts.n)
 		qsort(v->mounts.v, v->mounts.n, sizeof(*v->mounts.v), by_path);
-	copy_list(&v->own, spec->own);
-	copy_list(&v->hidden, spec->hidden);
+	tp_strv_add(&v->hidden, TP_AGENT_DIR);
+	if (spec->agent_dir)
+		tp_strv_add(&v->hidden, spec->agent_dir);
 	v->root = tp_strdup(spec->root);
 	v->limit = spec->limit;
 	v->cancel = tp_cancel_new();
@@ -234,12 +228,13 @@ static int check_own(const struct tp_volcopy *v, struct tp_err *err)
 	return 0;
 }
 
-int tp_volcopy_look(struct tp_volcopy *v, struct tp_err *err)
+int tp_volcopy_look(struct tp_volcopy *v, const struct tp_strv *own, struct tp_err *err)
 {
 	uint64_t bytes = 0;
 	size_t entries = 0;
 	char size[TP_SIZE_TEXT];
 
+	copy_list(&v->own, own);
 	if (!v->mounts.n)
 		return 0;
 	if (check_own(v, err))

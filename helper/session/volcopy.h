@@ -15,39 +15,35 @@
 #include "docker/engine.h"
 #include "session/agentssh.h"
 
-#define TP_VOLUMES_LIMIT "64m" /* --volumes-limit */
-
 struct tp_volcopy;
 
 struct tp_volcopy_spec {
 	struct tp_agentssh_target agent;
 	const struct tp_strv *mounts; /* the volumes' paths, clean */
-	const struct tp_strv *own;    /* the targets of the user's own mounts, clean */
-	const struct tp_strv *hidden; /* the agent's own folders */
+	const char *agent_dir;	      /* the agent's own folder, besides the usual one; or NULL */
 	const char *root;	      /* TELEPRESENCE_ROOT */
 	uint64_t limit;		      /* bytes */
 };
 
 /* Copies the spec (the kube client must outlive it); does nothing yet. */
 struct tp_volcopy *tp_volcopy_new(const struct tp_volcopy_spec *spec);
-/* Another agent has taken the place of the one that was known. No call may be under way. */
-void tp_volcopy_retarget(struct tp_volcopy *v, const struct tp_agentssh_target *agent);
 /* From any thread: what is under way fails, and whatever follows. */
 void tp_volcopy_cancel(struct tp_volcopy *v);
 void tp_volcopy_free(struct tp_volcopy *v); /* no call may be under way; NULL is allowed */
 
-/* Both block. -1 ERR: a reason for the user, that names the volume. */
-int tp_volcopy_look(struct tp_volcopy *v, struct tp_err *err);
+/* Both block. -1 ERR: a reason for the user, that names the volume. OWN: the targets of the user's own mounts, clean. */
+int tp_volcopy_look(struct tp_volcopy *v, const struct tp_strv *own, struct tp_err *err);
 
 struct tp_volcopy_target {
 	struct tp_engine *engine;
-	const char *container;		     /* ID; it runs */
-	const struct tp_strv *image_volumes; /* mounts of it that are the image's, not the user's */
-	uint32_t uid, gid;		     /* what runs in it */
+	const char *container; /* ID; it runs */
+	const struct tp_strv
+		*own;	   /* the targets of the user's own mounts (tp_volcopy_own_mounts) */
+	uint32_t uid, gid; /* what runs in it */
 };
 int tp_volcopy_put(struct tp_volcopy *v, const struct tp_volcopy_target *t, struct tp_err *err);
 
-/* A container's mounts (inspected: IN) that are its user's own, into OUT: not those of the image, nor ours. Apart for tests. */
+/* A container's mounts (inspected: IN) that are its user's own, into OUT: not those of the image, nor ours. */
 void tp_volcopy_own_mounts(const struct tp_json *in, const struct tp_strv *image_volumes,
 			   struct tp_strv *out);
 

@@ -231,16 +231,10 @@ void tp_volcopy_own_mounts(const struct tp_json *in, const struct tp_strv *image
 
 static int find_own(struct put *p, struct tp_err *err)
 {
-	TP_AUTO_JSON *in = tp_engine_inspect(p->t->engine, p->t->container, p->v->cancel, err);
-	TP_AUTO_STRV named = { 0 };
-
-	if (!in)
-		return -1;
-	tp_volcopy_own_mounts(in, p->t->image_volumes, &named);
-	for (size_t i = 0; i < named.n; i++) {
+	for (size_t i = 0; i < p->t->own->n; i++) {
 		struct tp_place at;
 
-		if (tp_inside_find(&p->inside, named.v[i], &at, err))
+		if (tp_inside_find(&p->inside, p->t->own->v[i], &at, err))
 			return -1;
 		tp_strv_add(&p->own, at.path);
 		tp_place_free(&at);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/volumes.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "common/control.h"
 #include "common/gate.h"
 #include "docker/user_mounts.h"
@@ -44,17 +45,33 @@ static int check_root(const char *root, struct tp_err *err)
 	return 0;
 }
 
-int tp_volumes_check(const char *kind, const char *root, struct tp_err *err)
+static const char *const kinds[] = {
+	[TP_VOLUMES_OFF] = "off", [TP_VOLUMES_SSHFS] = "sshfs", [TP_VOLUMES_COPY] = "copy"
+};
+
+int tp_volumes_check(const char *kind, const char *root, const char *limit, struct tp_err *err)
 {
-	if (kind && strcmp(kind, "sshfs") && strcmp(kind, "off"))
-		return tp_err_set(err, TP_ERR_USAGE, "--volumes %s: it is one of sshfs and off",
-				  kind);
+	uint64_t bytes;
+
+	if (kind && strcmp(kind, kinds[tp_volumes_wanted(kind)]))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--volumes %s: it is one of sshfs, copy and off", kind);
+	if (limit && (tp_size_parse(limit, &bytes) || !bytes))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--volumes-limit %s: not a size; write it as "
+				  "64m or 1g",
+				  limit);
+	if (limit && tp_volumes_wanted(kind) != TP_VOLUMES_COPY)
+		return tp_err_set(err, TP_ERR_USAGE, "--volumes-limit is for --volumes copy");
 	return root ? check_root(root, err) : 0;
 }
 
 enum tp_volumes tp_volumes_wanted(const char *kind)
 {
-	return kind && !strcmp(kind, "off") ? TP_VOLUMES_OFF : TP_VOLUMES_SSHFS;
+	for (size_t i = 0; kind && i < TP_ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return (enum tp_volumes)i;
+	return TP_VOLUMES_SSHFS;
 }
 
 const char *tp_volumes_root(const struct tp_session *s)
@@ -68,7 +85,19 @@ const char *tp_volumes_root(const struct tp_session *s)
 
 bool tp_volumes_ready(const struct tp_session *s)
 {
+	if (s->volumes == TP_VOLUMES_COPY)
+		return !s->copying.looking;
 	return s->volumes != TP_VOLUMES_SSHFS || s->companion.mounted;
+}
+
+static bool gate_passed(const struct tp_session *s)
+{
+	return s->volumes == TP_VOLUMES_COPY ? tp_copying_passed(s) : s->companion.passed > 0;
+}
+
+static const char *gate_refusal(const struct tp_session *s)
+{
+	return s->volumes == TP_VOLUMES_COPY ? s->copying.refusal : s->companion.refusal;
 }
 
 static void gate_late(void *arg)
@@ -86,18 +115,21 @@ int tp_volumes_wait_gate(struct tp_session *s, struct tp_err *err)
 	struct tp_timer *late;
 
 	/* In a session that was joined its companion is another's to hear. */
-	if (s->volumes != TP_VOLUMES_SSHFS || s->joined_fd >= 0)
+	if (s->volumes == TP_VOLUMES_OFF || s->joined_fd >= 0)
 		return 0;
 	late = tp_timer_add(s->loop, GATE_MS, gate_late, s);
-	while (!s->failed && !s->companion.passed && !s->companion.refusal)
+	while (!s->failed && !gate_passed(s) && !gate_refusal(s)) {
+		/* It has come. How long the copying takes is another matter. */
+		if (s->copying.jobs)
+			tp_timer_del(tp_steal(&late));
 		tp_loop_run(s->loop);
+	}
 	if (s->failed) {
 		*err = s->err;
 		return -1;
 	}
 	tp_timer_del(late);
-	return s->companion.refusal ? tp_err_set(err, TP_ERR_FAILED, "%s", s->companion.refusal) :
-				      0;
+	return gate_refusal(s) ? tp_err_set(err, TP_ERR_FAILED, "%s", gate_refusal(s)) : 0;
 }
 
 char *tp_volumes_gate_name(const char *session)
@@ -109,19 +141,25 @@ bool tp_volumes_gate_frame(struct tp_session *s, const struct tp_frame *f)
 {
 	bool arrived = !strcmp(f->name, TP_CTL_GATE);
 	tp_autofree char *text = NULL;
-	unsigned long id;
-	char *end;
+	struct tp_gate g = { 0 };
+	int used = 0;
 
 	if (!arrived && strcmp(f->name, TP_CTL_GATE_LEFT))
 		return false;
 	text = tp_strndup(f->data, f->len);
-	id = strtoul(text, &end, 10);
+	if (arrived)
+		sscanf(text, "%u %u %u %n", &g.id, &g.uid, &g.gid, &used);
+	else
+		sscanf(text, "%u%n", &g.id, &used);
+	if (!used)
+		return true;
+	g.tag = text + used;
 	if (arrived && s->gate_arrived)
-		s->gate_arrived(s, (unsigned int)id, *end == ' ' ? end + 1 : end);
+		s->gate_arrived(s, &g);
 	else if (arrived)
-		tp_volumes_gate_answer(s, (unsigned int)id, NULL); /* nothing to wait for */
+		tp_volumes_gate_answer(s, g.id, NULL); /* nothing to wait for */
 	else if (s->gate_left)
-		s->gate_left(s, (unsigned int)id);
+		s->gate_left(s, g.id);
 	return true;
 }
 

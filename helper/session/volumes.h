@@ -18,11 +18,20 @@ enum tp_volumes {
 
 struct tp_session;
 
+/* An entry gate that waits for tp_volumes_gate_answer. */
+struct tp_gate {
+	unsigned int id;
+	unsigned int uid, gid; /* what it runs as */
+	const char *tag; /* whose it is: the container's TP_LABEL_RUN, if the session made it */
+};
+
 /* Where the pod's whole file tree is in the container; its own place, so that no image has it already. */
 #define TP_VOLUMES_ROOT "/tpdocker/root"
+/* How much --volumes copy may copy. */
+#define TP_VOLUMES_LIMIT "64m"
 
-/* --volumes and --volumes-root (each may be NULL): 0 or -1 ERR (USAGE). */
-int tp_volumes_check(const char *kind, const char *root, struct tp_err *err);
+/* --volumes, --volumes-root and --volumes-limit (each may be NULL): 0 or -1 ERR (USAGE). */
+int tp_volumes_check(const char *kind, const char *root, const char *limit, struct tp_err *err);
 enum tp_volumes tp_volumes_wanted(const char *kind);
 
 /* TELEPRESENCE_ROOT; NULL when the container has no volumes of the pod's. */

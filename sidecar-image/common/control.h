@@ -66,8 +66,9 @@
 #define TP_CTL_READY	"ready"
 #define TP_CTL_TIMING \
 	"timing" /* "NAME MILLISECONDS" (of CLOCK_MONOTONIC, shared by all on one host), for --timings */
-#define TP_CTL_WARN	 "warn"	     /* a line for the user */
-#define TP_CTL_GATE	 "gate"	     /* "ID TAG": an entry gate waits; TAG may be empty */
+#define TP_CTL_WARN "warn" /* a line for the user */
+#define TP_CTL_GATE \
+	"gate" /* "ID UID GID TAG": an entry gate waits, and runs as this user; TAG may be empty */
 #define TP_CTL_GATE_LEFT "gate-left" /* "ID": it is gone without an answer */
 #define TP_CTL_DOWN	 "down"	     /* the link broke: reason */
 #define TP_CTL_UP	 "up"

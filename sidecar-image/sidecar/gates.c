@@ -181,6 +181,22 @@ struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gat
 	return g;
 }
 
+int gates_who(const struct gates *g, unsigned int id, uid_t *uid, gid_t *gid)
+{
+	for (size_t i = 0; id && i < MAX_GATES; i++) {
+		const struct gate *p = &g->gates[i];
+		struct ucred who;
+		socklen_t len = sizeof(who);
+
+		if (p->id != id || getsockopt(p->fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
+			continue;
+		*uid = who.uid;
+		*gid = who.gid;
+		return 0;
+	}
+	return -1;
+}
+
 /* A file without a name that nobody can change any more. */
 static int env_file(const char *env, size_t n, struct tp_err *err)
 {

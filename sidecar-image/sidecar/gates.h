@@ -12,6 +12,7 @@
 #define TP_SIDECAR_GATES_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/loop.h"
@@ -31,6 +32,8 @@ struct gates_events {
 /* Listens at the abstract socket NAME. NULL ERR. */
 struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gates_events *ev,
 			   struct tp_err *err);
+/* The user and group that it runs as, as the listener's user namespace has them; 0 or -1 (it is gone). */
+int gates_who(const struct gates *g, unsigned int id, uid_t *uid, gid_t *gid);
 /* Lets it go on (WHY is NULL), or ends its container with WHY as the reason. An ID that is gone is passed over. */
 void gates_answer(struct gates *g, unsigned int id, const char *why);
 /* From now on: what gates get that are let go, N bytes of "NAME=VALUE" strings with a NUL behind each. Those that ask

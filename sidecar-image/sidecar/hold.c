@@ -13,8 +13,13 @@
 
 static void on_arrived(void *arg, unsigned int id, const char *tag, int ns)
 {
+	struct sidecar *s = arg;
+	uid_t uid = 0;
+	gid_t gid = 0;
+
 	(void)ns;
-	sidecar_sendf(arg, TP_CTL_GATE, "%u %s", id, tag);
+	if (!gates_who(s->gates, id, &uid, &gid))
+		sidecar_sendf(s, TP_CTL_GATE, "%u %u %u %s", id, uid, gid, tag);
 }
 
 static void on_left(void *arg, unsigned int id)
