@@ -21,7 +21,7 @@ struct tp_copying_job {
 	char *tag;
 	struct tp_task *task;
 	struct tp_volcopy *copy;
-	bool looked;
+	bool looked, interrupted;
 };
 
 static bool is_own(const struct tp_session *s, const char *tag)
@@ -168,7 +168,8 @@ static void job_done(void *arg, int rc, struct tp_err *err)
 		tp_timings_mark("volumes copied");
 	if (rc && own && !s->copying.refusal)
 		s->copying.refusal = tp_strdup(err->msg);
-	if (j->gate && !s->ending)
+	/* One that is interrupted is left to the signal. */
+	if (j->gate && !s->ending && !(j->interrupted && s->args->sig_proxy))
 		tp_volumes_gate_answer(s, j->gate, rc ? err->msg : NULL);
 	job_free(j);
 	tp_trim_memory();
@@ -239,6 +240,16 @@ void tp_copying_cancel(struct tp_session *s)
 		tp_volcopy_cancel(s->copying.first);
 	for (struct tp_copying_job *j = s->copying.jobs; j; j = j->next)
 		job_cancel(j);
+}
+
+void tp_copying_interrupt(struct tp_session *s)
+{
+	for (struct tp_copying_job *j = s->copying.jobs; j; j = j->next) {
+		if (!is_own(s, j->tag))
+			continue;
+		j->interrupted = true;
+		job_cancel(j);
+	}
 }
 
 void tp_copying_stop(struct tp_session *s)

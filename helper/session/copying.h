@@ -31,6 +31,8 @@ struct tp_copying {
 void tp_copying_begin(struct tp_session *s, const struct tp_strv *mounts);
 /* Whether the session's own container was let go on. */
 bool tp_copying_passed(const struct tp_session *s);
+/* A signal for the container came. While files are put into it the engine does nothing else with it, signals included: so that is given up. */
+void tp_copying_interrupt(struct tp_session *s);
 /* Gives up what is under way; tp_copying_stop also waits for that. */
 void tp_copying_cancel(struct tp_session *s);
 void tp_copying_stop(struct tp_session *s);

@@ -101,6 +101,7 @@ static void grace_over(void *arg)
 
 void tp_session_run_signal(struct tp_session *s, int sig)
 {
+	tp_copying_interrupt(s);
 	/* From the terminal the CLI, in our process group, has had it too. */
 	if (!s->signal_from_terminal && s->child.pid && s->args->sig_proxy)
 		tp_child_signal(&s->child, sig);

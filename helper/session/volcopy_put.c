@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/size.h"
 #include "common/gate.h"
 #include "docker/inside.h"
 #include "session/copytar.h"
@@ -147,6 +148,7 @@ static int copy_volume(struct put *p, size_t i, struct tp_err *err)
 	const char *path = p->v->mounts.v[i];
 	tp_autofree char *below_root = tp_asprintf("%s%s", p->v->root, path);
 	tp_autoclean(tp_place_free) struct tp_place to = { 0 };
+	char size[TP_SIZE_TEXT];
 
 	if (tp_inside_find(&p->inside, path, &to, err))
 		return -1;
@@ -161,6 +163,8 @@ static int copy_volume(struct put *p, size_t i, struct tp_err *err)
 	}
 	if (check_place(p, &p->v->trees[i], &to, err))
 		return -1;
+	tp_verbose("copying the pod's volume %s (%s) to %s", path,
+		   tp_size_print(p->v->trees[i].bytes, size), to.path);
 	return put_volume(p, i, &to, err);
 }
 
