@@ -147,6 +147,7 @@ void mounts_ready(struct mounts *m)
 	m->ready = true;
 	tell_timing(m, "volumes-found");
 	tell(m, TP_CTL_MOUNTED, "");
+	sshfs_read_ahead(m);
 	while ((w = take_waiting(m)))
 		go(w);
 }

@@ -75,6 +75,8 @@ struct mounts {
 
 /* sshfs.c: mounts TREE and starts sshfs for it. */
 int sshfs_start(struct mounts *m, struct tp_err *err);
+/* Once it answers: makes the kernel read ahead as a network needs it. */
+void sshfs_read_ahead(struct mounts *m);
 
 /* sources.c: looks up all sources; then mounts_ready, or mounts_failed. */
 void sources_look_up(struct mounts *m);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,21 +14,35 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
 #include "sidecar/mounts.h"
+#include "sidecar/worker.h"
 
 /* What this sshfs knows beyond what every one does: found out when the image was built. */
 #define EXTRA_OPTIONS "/usr/lib/tpdocker/sshfs.options"
+#define READ_AHEAD_KB "4096"
 
 static const char options[] =
 	/* A link that is down gives errors at once, and comes back by itself. */
 	"reconnect,delay_connect,no_check_root,"
 	/* Links that are absolute in the pod are meant inside the pod. */
 	"transform_symlinks,"
+	/* Changes in the cluster are seen within a second or two. No page stays from one
+	 * open to the next either (kernel_cache, auto_cache): over SFTP a time of change
+	 * has a resolution of a second. */
 	"dcache_timeout=1,"
+	/* The kernel reads ahead (see below), and by far more than sshfs would. Measured:
+	 * the two together are no faster than the kernel alone. */
+	"no_readahead,"
+	/* SFTP answers in order: who looks at a small file need not wait behind what
+	 * somebody reads of a big one. Measured: 100 small files beside a bulk read take
+	 * 3.5 s with four, 3 to 12 s with one. They are opened when they are needed. */
+	"max_conns=4,"
 	"ssh_command=" TP_SIDECAR_PROGRAM " sftp";
 
 static int fuse_mount(int fuse, struct tp_err *err)
@@ -77,6 +92,52 @@ static _Noreturn void become_sshfs(int fuse, const char *opts)
 	drop_capabilities();
 	execvp(argv[0], argv);
 	_exit(127);
+}
+
+/*
+ * The kernel asks a FUSE file system for 128 KB ahead, whatever the round
+ * trip: over an SSH connection through an API server most of the time is spent
+ * waiting. Measured, 100 MB in sequence: 8 s with 128 KB, 2.5 s with 1 MB, 1.0 s
+ * with 4 MB, no less with 8 MB.
+ *
+ * There is no mount option for it, only a file in sysfs, and ours is
+ * read-only. One of a network namespace of its own is not, and gone when this
+ * worker ends. Where it cannot be had (a rootless engine) reading is slower.
+ */
+static size_t read_ahead(void *arg, char *text, int *fd)
+{
+	static const char at[] = MOUNTS_DIR "/sys";
+	tp_autofree char *path = NULL;
+	tp_autoclose int file = -1;
+	struct stat st;
+
+	(void)arg;
+	(void)fd;
+	text[0] = '-';
+	if (stat(TREE, &st) < 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+	    (mkdir(at, 0700) < 0 && errno != EEXIST) || mount("sysfs", at, "sysfs", 0, NULL) < 0)
+		return 1;
+	path = tp_asprintf("%s/class/bdi/%u:%u/read_ahead_kb", at, major(st.st_dev),
+			   minor(st.st_dev));
+	file = open(path, O_WRONLY | O_CLOEXEC);
+	if (file >= 0 && write(file, READ_AHEAD_KB, strlen(READ_AHEAD_KB)) > 0)
+		text[0] = '+';
+	return 1;
+}
+
+static void is_set(void *arg, const char *text, size_t n, int fd)
+{
+	(void)arg;
+	(void)n;
+	tp_close_p(&fd);
+	if (!text || text[0] != '+')
+		tp_verbose(
+			"the kernel's reading ahead cannot be set: big files are read more slowly");
+}
+
+void sshfs_read_ahead(struct mounts *m)
+{
+	worker_start(m->loop, read_ahead, is_set, m, BLOCKED_MS, NULL);
 }
 
 int sshfs_start(struct mounts *m, struct tp_err *err)
