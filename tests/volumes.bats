@@ -263,3 +263,26 @@ YAML
     matches "$err" 'volumes-from no-such-container'
     lacks "$err" 'agent pod'
 }
+
+@test "containers that join a session in the background have its volumes, each its own mounts" {
+    own=yes
+    make_twin
+    name=s$TPT_ID
+    tpd up "$name" --swap-deployment twin --volumes-root /pod </dev/null
+    for user in 0 1234; do
+        try run --session "$name" --user "$user" "$prefix-awkward" sh -c 'cat /etc/web/config/greeting /pod/etc/hostname /scratch/prepared; echo $TELEPRESENCE_ROOT'
+        equal "$status" 0
+        matches "$out" '^(hello|changed)twin-tpdocker-' '^prepared' '^/pod$'
+    done
+    tpd run -d --session "$name" --name "$(name_of joined)" "$client" sleep infinity </dev/null >/dev/null
+    equal "$(docker exec "$(name_of joined)" cat /etc/web/secret/password)" 's3cr3t pass=word'
+    try run -d --session "$name" "$prefix-file" sleep infinity
+    equal "$status" 125
+    matches "$err" "the pod's volume at /etc/podinfo: it is a folder"
+    tpd down "$name"
+    # and with a session that has none, there is no gate
+    tpd up "$name" --volumes off </dev/null
+    try run --session "$name" "$client" sh -c 'ls /tpdocker; echo "[$TELEPRESENCE_MOUNTS]"'
+    matches "$out$err" "cannot access '/tpdocker'" '^\[\]'
+    tpd down "$name"
+}

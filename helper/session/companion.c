@@ -133,6 +133,23 @@ static void timing_frame(const struct tp_frame *f)
 	tp_timings_mark_at(label, strtoll(space + 1, NULL, 10));
 }
 
+/* "TAG" or "TAG REASON" */
+static void gate_frame(struct tp_session *s, const struct tp_frame *f, bool passed)
+{
+	tp_autofree char *tag = tp_strndup(f->data, f->len);
+	char *why = passed ? NULL : strchr(tag, ' ');
+
+	if (why)
+		*why++ = '\0';
+	s->companion.passed += passed;
+	if (!passed) {
+		free(s->companion.refusal);
+		s->companion.refusal = tp_strdup(why ? why : "its gate was refused");
+	}
+	if (s->gate_told)
+		s->gate_told(s->gate_told_arg, tag, passed ? NULL : s->companion.refusal);
+}
+
 static void on_frame(void *arg, const struct tp_frame *f)
 {
 	struct tp_session *s = arg;
@@ -144,13 +161,9 @@ static void on_frame(void *arg, const struct tp_frame *f)
 	} else if (!strcmp(f->name, TP_CTL_MOUNTED)) {
 		c->mounted = true;
 	} else if (!strcmp(f->name, TP_CTL_GATE_PASSED)) {
-		c->passed++;
+		gate_frame(s, f, true);
 	} else if (!strcmp(f->name, TP_CTL_GATE_REFUSED)) {
-		const char *why = memchr(f->data, ' ', f->len);
-
-		free(c->refusal);
-		c->refusal = tp_strndup(why ? why + 1 : f->data,
-					why ? f->len - (size_t)(why + 1 - f->data) : f->len);
+		gate_frame(s, f, false);
 	} else if (!strcmp(f->name, TP_CTL_FAIL)) {
 		tp_err_set(&e, TP_ERR_FAILED, "%.*s", (int)f->len, f->data);
 		tp_session_fail(s, &e);
@@ -202,7 +215,10 @@ void tp_companion_describe(struct tp_session *s)
 		return;
 	c->told = true;
 	send_list(c->control, TP_CTL_READ_ONLY, &s->remote.read_only);
-	send_list(c->control, TP_CTL_IMAGE_VOLUME, &s->image_volumes);
+	if (s->user_image) {
+		tp_control_sends(c->control, TP_CTL_IMAGE_KNOWN, "");
+		send_list(c->control, TP_CTL_IMAGE_VOLUME, &s->image_volumes);
+	}
 	if (s->remote.agent_dir)
 		tp_control_sends(c->control, TP_CTL_HIDDEN, s->remote.agent_dir);
 	send_list(c->control, TP_CTL_VOLUME, mounts);

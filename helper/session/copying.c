@@ -168,6 +168,8 @@ static void job_done(void *arg, int rc, struct tp_err *err)
 		tp_timings_mark("volumes copied");
 	if (rc && own && !s->copying.refusal)
 		s->copying.refusal = tp_strdup(err->msg);
+	if (s->gate_told && !own)
+		s->gate_told(s->gate_told_arg, j->tag, rc ? err->msg : NULL);
 	/* One that is interrupted is left to the signal. */
 	if (j->gate && !s->ending && !(j->interrupted && s->args->sig_proxy))
 		tp_volumes_gate_answer(s, j->gate, rc ? err->msg : NULL);

@@ -319,6 +319,18 @@ static void stop_listening(struct tp_ctlsock *k)
 	tp_close_p(&k->fd);
 }
 
+void tp_ctlsock_gate(struct tp_ctlsock *k, const char *run, const char *why)
+{
+	tp_autofree char *line = tp_asprintf("gate %s\n", why ? why : "ok");
+
+	for (char *nl = line; (nl = strchr(nl, '\n')) && nl[1];)
+		*nl = ' ';
+	for (struct conn *c = k->conns; c; c = c->next)
+		if (c->state == JOINED && !strcmp(c->run, run))
+			/* Nothing was sent before: there is room for it. */
+			(void)!send(c->fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void tp_ctlsock_ending(struct tp_ctlsock *k)
 {
 	struct tp_buf none = TP_BUF_INIT(0);
@@ -424,6 +436,28 @@ int tp_ctl_join(const char *path, const char *run, struct tp_err *err)
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line))
 		return tp_err_errno(err, errno, "the control socket %s", path);
 	return tp_steal_fd(&fd);
+}
+
+int tp_ctl_joined_read(int fd, char **why)
+{
+	static const char word[] = "gate ", ok[] = "gate ok";
+	char line[TP_ERR_MAX + sizeof(word)];
+	ssize_t n = recv(fd, line, sizeof(line) - 1, MSG_PEEK | MSG_DONTWAIT);
+	char *end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
+
+	*why = NULL;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n < (ssize_t)strlen(word) || memcmp(line, word, strlen(word)) || !end)
+		return -1;
+	*end = '\0';
+	/* the line alone: the answer may be behind it */
+	(void)!recv(fd, line, (size_t)(end - line) + 1, MSG_DONTWAIT);
+	*end = '\0';
+	if (!strcmp(line, ok))
+		return 1;
+	*why = tp_strdup(line + strlen(word));
+	return 2;
 }
 
 void tp_ctl_detach(int fd)

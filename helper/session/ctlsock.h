@@ -8,7 +8,8 @@
  *   environ\n   -> the pod's environment, each variable "K=V" and a NUL
  *   down\n      -> answered when the session has been undone
  *   join RUN\n  -> the container with the label dev.tpdocker.run=RUN is in the session; answered as the session ends.
- *                  If the connection ends before, the container is removed, unless "d" (detached) was said on it
+ *                  If the connection ends before, the container is removed, unless "d" (detached) was said on it.
+ *                  When the container comes to its entry gate, "gate ok\n" or "gate REASON\n" is told on it, before the answer
  *
  * and the answer is "ok N\n" or "error N\n", then N bytes, then the end. A
  * question that is none of these, or is longer than one can be, or does not
@@ -48,6 +49,8 @@ struct tp_ctlsock;
 /* Listens at PATH, which may be longer than a socket's address. NULL ERR. */
 struct tp_ctlsock *tp_ctlsock_listen(struct tp_loop *l, const char *path,
 				     const struct tp_ctl_events *ev, struct tp_err *err);
+/* The container of RUN has passed its gate (WHY is NULL), or was refused there. */
+void tp_ctlsock_gate(struct tp_ctlsock *k, const char *run, const char *why);
 /* The session ends: tells those who joined, before their containers go. */
 void tp_ctlsock_ending(struct tp_ctlsock *k);
 /* The session is over: tells those who asked for it; WHY NULL if all is undone, else what is not. Takes
@@ -64,6 +67,9 @@ int tp_ctl_ask(const char *path, const char *question, struct tp_buf *out, int m
 /* Tells the supervisor behind PATH that RUN joins: a connection, readable once the session has ended, which the caller closes when its
  * container has ended; -1 ERR. */
 int tp_ctl_join(const char *path, const char *run, struct tp_err *err);
+/* Reads what there is on such a connection: 1 the container has passed its gate, 2 it was refused (*WHY, the caller's),
+ * 0 nothing yet, -1 the session ends. */
+int tp_ctl_joined_read(int fd, char **why);
 /* The container outlives the caller. */
 void tp_ctl_detach(int fd);
 

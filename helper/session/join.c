@@ -113,7 +113,7 @@ static int take_session(struct tp_session *s, struct tp_known *k, struct tp_err 
 			"the session %s does not tell what it is; is it of the same version?",
 			tp_known_name(k));
 	strcpy(s->sidecar_id, sidecar);
-	s->volumes = volumes && !strcmp(volumes, "sshfs") ? TP_VOLUMES_SSHFS : TP_VOLUMES_OFF;
+	s->volumes = volumes ? tp_volumes_wanted(volumes) : TP_VOLUMES_OFF;
 	s->volumes_root = tp_strdup(tp_json_str_at(k->live, "volumesRoot"));
 	for (size_t i = 0; i < tp_json_len(mounts); i++)
 		if (tp_json_str(tp_json_at(mounts, i)))
@@ -135,11 +135,25 @@ static int open_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	return s->engine ? tp_session_user_image(s, c, err) : -1;
 }
 
-static void session_ended(void *arg, int events)
+static void session_tells(void *arg, int events)
 {
 	struct tp_session *s = arg;
+	char *why;
 
 	(void)events;
+	switch (tp_ctl_joined_read(s->joined_fd, &why)) {
+	case 1:
+		s->joined_passed = true;
+		tp_loop_stop(s->loop, 0);
+		return;
+	case 2:
+		free(s->joined_refusal);
+		s->joined_refusal = why;
+		tp_loop_stop(s->loop, 0);
+		return;
+	case 0:
+		return;
+	}
 	tp_watch_del(s->joined_watch);
 	s->joined_watch = NULL;
 	tp_warn("the session %s ends, and its containers with it", s->record.name);
@@ -166,7 +180,7 @@ int tp_join(struct tp_session *s, const char *name, struct tp_err *err)
 		*err = s->err;
 		return -1;
 	}
-	s->joined_watch = tp_watch_add(s->loop, s->joined_fd, TP_READ, session_ended, s);
+	s->joined_watch = tp_watch_add(s->loop, s->joined_fd, TP_READ, session_tells, s);
 	tp_timings_mark("image is there");
 	return 0;
 }

@@ -230,5 +230,7 @@ void tp_session_free(struct tp_session *s)
 	tp_record_free(&s->record);
 	tp_close_p(&s->guardian_fd);
 	tp_close_p(&s->joined_fd);
+	free(s->joined_refusal);
+	free(s->volumes_root);
 	tp_loop_free(s->loop);
 }

@@ -80,6 +80,9 @@ struct tp_session {
 	struct tp_copying copying;
 	struct tp_strv image_volumes; /* tp_image_volumes */
 	struct tp_strv entrypoint;    /* what the user's container runs, in full */
+	/* A container came through its gate (WHY is NULL), or was refused there; TAG: its TP_LABEL_RUN. May be NULL. */
+	void (*gate_told)(void *arg, const char *tag, const char *why);
+	void *gate_told_arg;
 	/* --volumes copy: a gate waits for tp_volumes_gate_answer, or is gone without it. In the loop. */
 	void (*gate_arrived)(struct tp_session *s, const struct tp_gate *g);
 	void (*gate_left)(struct tp_session *s, unsigned int id);
@@ -113,7 +116,10 @@ struct tp_session {
 	bool background;
 	char run_id[TP_SESSION_ID_MAX]; /* TP_LABEL_RUN of the user's container */
 	struct tp_watch *joined_watch;
-	int joined_fd; /* our part in a background session (join.h); -1: the session is ours */
+	int joined_fd;	    /* our part in a background session (join.h); -1: the session is ours */
+	bool joined_passed; /* our container came through its gate there */
+	char *joined_refusal; /* or why not */
+	char *volumes_root;   /* TELEPRESENCE_ROOT there; NULL: as the options have it */
 	bool cluster_undone, engine_undone;
 	bool ending; /* tp_session_end is under way */
 

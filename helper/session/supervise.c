@@ -65,8 +65,11 @@ static void tell_status(void *arg, struct tp_buf *out)
 		tp_jw_int(w, "idleTimeout", u->idle_ms / 1000);
 	else
 		tp_jw_null(w, "idleTimeout");
-	tp_jw_str(w, "volumes", s->volumes == TP_VOLUMES_SSHFS ? "sshfs" : "off");
-	tp_jw_str(w, "volumesRoot", tp_volumes_root(s));
+	tp_jw_str(w, "volumes", tp_volumes_word(s->volumes));
+	if (tp_volumes_root(s))
+		tp_jw_str(w, "volumesRoot", tp_volumes_root(s));
+	else
+		tp_jw_null(w, "volumesRoot");
 	tp_jw_array(w, "mounts");
 	for (size_t i = 0; i < s->remote.mounts.n; i++)
 		tp_jw_str(w, NULL, s->remote.mounts.v[i]);
@@ -197,6 +200,11 @@ static void removal_done(void *arg, int rc, struct tp_err *err)
 	free(r);
 }
 
+static void gate_told(void *arg, const char *tag, const char *why)
+{
+	tp_ctlsock_gate(((struct supervisor *)arg)->ctl, tag, why);
+}
+
 static void who_joined_left(void *arg, const char *run)
 {
 	struct supervisor *u = arg;
@@ -261,6 +269,8 @@ int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 	u.ctl = tp_ctlsock_listen(s->loop, path, &ev, err);
 	if (!u.ctl)
 		return -1;
+	s->gate_told = gate_told;
+	s->gate_told_arg = &u;
 	/* Threads do not live through a fork. */
 	tp_remake_hold(s->remake);
 	tp_link_give_up_dials(s->link);

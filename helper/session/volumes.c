@@ -74,6 +74,11 @@ enum tp_volumes tp_volumes_wanted(const char *kind)
 	return TP_VOLUMES_SSHFS;
 }
 
+const char *tp_volumes_word(enum tp_volumes v)
+{
+	return kinds[v];
+}
+
 const char *tp_volumes_root(const struct tp_session *s)
 {
 	if (s->volumes == TP_VOLUMES_OFF)
@@ -90,16 +95,6 @@ bool tp_volumes_ready(const struct tp_session *s)
 	return s->volumes != TP_VOLUMES_SSHFS || s->companion.mounted;
 }
 
-static bool gate_passed(const struct tp_session *s)
-{
-	return s->volumes == TP_VOLUMES_COPY ? tp_copying_passed(s) : s->companion.passed > 0;
-}
-
-static const char *gate_refusal(const struct tp_session *s)
-{
-	return s->volumes == TP_VOLUMES_COPY ? s->copying.refusal : s->companion.refusal;
-}
-
 static void gate_late(void *arg)
 {
 	struct tp_session *s = arg;
@@ -110,17 +105,32 @@ static void gate_late(void *arg)
 	tp_session_fail(s, &e);
 }
 
+/* In a session that was joined, both are told by the session (join.c). */
+static bool gate_passed(const struct tp_session *s)
+{
+	if (s->joined_fd >= 0)
+		return s->joined_passed || !s->joined_watch;
+	return s->volumes == TP_VOLUMES_COPY ? tp_copying_passed(s) : s->companion.passed > 0;
+}
+
+static const char *gate_refusal(const struct tp_session *s)
+{
+	if (s->joined_fd >= 0)
+		return s->joined_refusal;
+	return s->volumes == TP_VOLUMES_COPY ? s->copying.refusal : s->companion.refusal;
+}
+
 int tp_volumes_wait_gate(struct tp_session *s, struct tp_err *err)
 {
-	struct tp_timer *late;
+	struct tp_timer *late = NULL;
 
-	/* In a session that was joined its companion is another's to hear. */
-	if (s->volumes == TP_VOLUMES_OFF || s->joined_fd >= 0)
+	if (s->volumes == TP_VOLUMES_OFF)
 		return 0;
-	late = tp_timer_add(s->loop, GATE_MS, gate_late, s);
+	/* How long copying takes is another matter; a session that was joined tells of its end, too. */
+	if (s->volumes != TP_VOLUMES_COPY || s->joined_fd < 0)
+		late = tp_timer_add(s->loop, GATE_MS, gate_late, s);
 	while (!s->failed && !gate_passed(s) && !gate_refusal(s)) {
-		/* It has come. How long the copying takes is another matter. */
-		if (s->copying.jobs)
+		if (s->copying.jobs) /* it has come */
 			tp_timer_del(tp_steal(&late));
 		tp_loop_run(s->loop);
 	}

@@ -33,6 +33,7 @@ struct tp_gate {
 /* --volumes, --volumes-root and --volumes-limit (each may be NULL): 0 or -1 ERR (USAGE). */
 int tp_volumes_check(const char *kind, const char *root, const char *limit, struct tp_err *err);
 enum tp_volumes tp_volumes_wanted(const char *kind);
+const char *tp_volumes_word(enum tp_volumes v); /* "off", "sshfs", "copy" */
 
 /* TELEPRESENCE_ROOT; NULL when the container has no volumes of the pod's. */
 const char *tp_volumes_root(const struct tp_session *s);

@@ -92,6 +92,8 @@
 #define TP_CTL_READ_ONLY \
 	"read-only"	       /* one path, as the agent's mounts have it: not to be written */
 #define TP_CTL_HIDDEN "hidden" /* a folder of the agent's own, not to be seen */
+#define TP_CTL_IMAGE_KNOWN \
+	"image-known" /* empty: which volumes are the image's is told (image-volume); else anonymous volumes are taken for such */
 #define TP_CTL_IMAGE_VOLUME \
 	"image-volume" /* a volume of the image's (not the user's): the pod's at the same path covers it */
 #define TP_CTL_VOLUMES	   "volumes"	 /* empty: that is all of them */

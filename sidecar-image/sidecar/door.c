@@ -91,30 +91,31 @@ static void let_in(struct visitor *v)
 	see_off(v);
 }
 
-/* In a time that tells nothing of how much of it is right. */
-static bool is_token(const struct door *d, const char *p, size_t n)
+bool door_knock(const char *p, size_t n, const char *token)
 {
-	unsigned char differs = n != strlen(d->token);
+	static const char word[] = "sftp ";
+	size_t head = strlen(word);
+	unsigned char differs = 0;
 
-	for (size_t i = 0; !differs && i < n; i++)
-		differs |= (unsigned char)(p[i] ^ d->token[i]);
+	if (n != head + strlen(token) || memcmp(p, word, head))
+		return false;
+	for (size_t i = head; i < n; i++)
+		differs |= (unsigned char)(p[i] ^ token[i - head]);
 	return !differs;
 }
 
 static void on_visitor(void *arg, int events)
 {
-	static const char word[] = "sftp ";
 	struct visitor *v = arg;
 	struct sidecar *s = v->s;
-	char text[sizeof(word) + TOKEN_MAX];
+	char text[16 + TOKEN_MAX];
 	int fd;
 	ssize_t n = recv_with_fd(v->sock, text, sizeof(text), &fd);
 
 	(void)events;
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (v->fd >= 0 || n < (ssize_t)strlen(word) || memcmp(text, word, strlen(word)) || fd < 0 ||
-	    !is_token(s->door, text + strlen(word), (size_t)n - strlen(word))) {
+	if (v->fd >= 0 || n <= 0 || fd < 0 || !door_knock(text, (size_t)n, s->door->token)) {
 		tp_close_p(&fd);
 		see_off(v);
 		return;

@@ -228,6 +228,8 @@ static int take(struct mounts *m, const struct tp_frame *f, struct tp_err *err)
 		tp_strv_add(&m->read_only, text);
 	} else if (strcmp(f->name, TP_CTL_HIDDEN) == 0) {
 		tp_strv_add(&m->hidden, text);
+	} else if (strcmp(f->name, TP_CTL_IMAGE_KNOWN) == 0) {
+		m->image_known = true;
 	} else if (strcmp(f->name, TP_CTL_IMAGE_VOLUME) == 0) {
 		tp_strv_add(&m->image_volumes, text);
 	} else if (strcmp(f->name, TP_CTL_VOLUMES) == 0 && !m->complete) {

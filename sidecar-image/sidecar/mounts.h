@@ -62,6 +62,7 @@ struct mounts {
 	struct tp_strv read_only;     /* of the pod's mounts, as the agent sees them */
 	struct tp_strv hidden;	      /* folders of the agent's own */
 	struct tp_strv image_volumes; /* mounts at these paths are the image's, not the user's */
+	bool image_known;	      /* that list is all of them */
 	struct source sources[MAX_SOURCES];
 	size_t n_sources;
 

@@ -120,9 +120,25 @@ static const struct tp_mountinfo *mount_of(const struct placing *p, const char *
 	return best;
 }
 
-/* Paths are the container's, links of its own taken out. */
-static bool is_image_volume(const struct placing *p, const char *canon)
+/* "/var/lib/docker/volumes/64 HEX DIGITS/_data": a volume without a name. */
+static bool is_anonymous(const struct tp_mountinfo *m)
 {
+	static const char end[] = "/_data";
+	size_t n = strlen(m->root), hex = 64;
+
+	if (n < hex + sizeof(end) || strcmp(m->root + n - strlen(end), end))
+		return false;
+	n -= strlen(end) + hex;
+	return m->root[n - 1] == '/' && strspn(m->root + n, "0123456789abcdef") == hex;
+}
+
+/* What the image wants a volume for: told, or else guessed. M is mounted at
+ * CANON, which is the container's path, links of its own taken out. */
+static bool is_image_volume(const struct placing *p, const struct tp_mountinfo *m,
+			    const char *canon)
+{
+	if (!p->m->image_known)
+		return is_anonymous(m);
 	for (size_t i = 0; i < p->m->image_volumes.n; i++) {
 		char own[PATH_MAX];
 		int fd = walk_open(p->root, p->m->image_volumes.v[i], WALK_THERE, own);
@@ -144,7 +160,7 @@ static size_t nested_in(const struct placing *p, const char *canon, const char *
 	for (size_t i = 0; i < p->n_there; i++) {
 		const char *point = p->there[i].point;
 		bool covered = !strcmp(point, canon) || !tp_path_below(point, canon) ||
-			       is_image_volume(p, point);
+			       is_image_volume(p, &p->there[i], point);
 
 		for (size_t j = 0; !covered && j < n; j++)
 			covered = tp_path_below(point, list[j]);
@@ -300,6 +316,7 @@ static bool seen_already(const struct placing *p, const struct wanted *w)
 static int place_one(struct placing *p, struct wanted *w, struct tp_err *err)
 {
 	bool folder = !w->src || w->src->folder;
+	const struct tp_mountinfo *there;
 	struct nested nested = { 0 };
 	struct stat st;
 	tp_autoclose int target = walk_open(p->root, w->path, WALK_THERE, w->canon);
@@ -308,7 +325,8 @@ static int place_one(struct placing *p, struct wanted *w, struct tp_err *err)
 		return tp_err_errno(err, errno, "no place for it");
 	if (!strcmp(w->canon, "/"))
 		return tp_err_set(err, TP_ERR_FAILED, "that is the container's root");
-	if (seen_already(p, w) || (mount_at(p, w->canon) && !is_image_volume(p, w->canon)))
+	there = mount_at(p, w->canon);
+	if (seen_already(p, w) || (there && !is_image_volume(p, there, w->canon)))
 		return 0;
 	if (keep_it_private(p, w, err) < 0)
 		return -1;

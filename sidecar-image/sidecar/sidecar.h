@@ -228,6 +228,8 @@ void local_dial_host(struct sidecar *s); /* tohost_stream gets it */
 
 /* door.c: SFTP sessions for the mounts role. SETTING: "NAME TOKEN". */
 int door_start(struct sidecar *s, const char *setting, struct tp_err *err);
+/* Whether a message of N bytes asks for a session with the right TOKEN; in a time that tells nothing of how much of it is right. */
+bool door_knock(const char *p, size_t n, const char *token);
 void door_open(struct sidecar *s);  /* the link is there: those who wait get theirs */
 void door_close(struct sidecar *s); /* it is not: all of them end */
 

@@ -239,6 +239,36 @@ static void test_join(void **state)
 	assert_int_equal(err.kind, TP_ERR_UNREACHABLE);
 }
 
+/* What the entry gate of a container that joined was told reaches the one who runs it, and nobody else. */
+static void test_gate(void **state)
+{
+	struct world *w = *state;
+	struct tp_err err = { 0 };
+	int one = tp_ctl_join(w->path, "one1", &err), two = tp_ctl_join(w->path, "two2", &err);
+	char *why;
+
+	assert_true(one >= 0 && two >= 0);
+	ask(w, "status");
+	assert_int_equal(tp_ctl_joined_read(one, &why), 0);
+	tp_ctlsock_gate(w->k, "one1", NULL);
+	tp_ctlsock_gate(w->k, "two2", "the pod's volume at /x:\ntwo lines");
+	tp_ctlsock_gate(w->k, "nobody", NULL);
+	assert_int_equal(tp_ctl_joined_read(one, &why), 1);
+	assert_null(why);
+	assert_int_equal(tp_ctl_joined_read(two, &why), 2);
+	assert_string_equal(why, "the pod's volume at /x: two lines");
+	free(why);
+	assert_int_equal(tp_ctl_joined_read(two, &why), 0);
+	/* the answer may follow at once */
+	tp_ctlsock_gate(w->k, "one1", NULL);
+	w->end_at_down = true;
+	ask(w, "down");
+	assert_int_equal(tp_ctl_joined_read(one, &why), 1);
+	assert_int_equal(tp_ctl_joined_read(one, &why), -1);
+	close(one);
+	close(two);
+}
+
 static void test_who_joins(void **state)
 {
 	static const char *const bad[] = { "join",     "join ",	       "join A",
@@ -421,6 +451,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_silent_crowd, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_long_path, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_join, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_gate, set_up, tear_down),
 		cmocka_unit_test(test_who_joins),
 		cmocka_unit_test(test_answer_head),
 		cmocka_unit_test(test_duration),
