@@ -79,6 +79,46 @@ no_secret() {
     matches "$err" '[Uu]nauthori[sz]ed|401|credentials|does not accept'
 }
 
+@test "the companion has what mounting takes and no more, and the user's container nothing of it" {
+    box=$(name_of)
+    session run --name "$box" "$client" sleep infinity
+    until_running "$box"
+    companion=$(companion_of "$box")
+    host=$(docker inspect -f '{{json .HostConfig}}' "$companion")
+    equal "$(jq -c '[.Privileged, .ReadonlyRootfs, (.CapDrop | sort), (.CapAdd | map(ltrimstr("CAP_")) | sort)]' <<<"$host")" \
+        '[false,true,["ALL"],["DAC_OVERRIDE","SYS_ADMIN","SYS_CHROOT"]]'
+    equal "$(jq -c '[.Devices[].PathOnHost]' <<<"$host")" '["/dev/fuse"]'
+    equal "$(jq -c '[.Binds, .Mounts, .PidMode, .IpcMode, .UTSMode]' <<<"$host")" '[null,null,"","private",""]'
+    matches "$(jq -c '.SecurityOpt' <<<"$host")" no-new-privileges
+    equal "$(jq -r '.NetworkMode' <<<"$host")" "container:$(sidecar_of "$box")"
+    # sshfs, which reads what the pod sends, has no capability at all, and cannot get one
+    # shellcheck disable=SC2016 # for the shell in there
+    status_of='for p in /proc/[0-9]*; do if [ "$(cat "$p/comm")" = sshfs ]; then grep -E "^(CapPrm|CapEff|CapAmb|NoNewPrivs):" "$p/status"; fi; done'
+    equal "$(docker exec "$companion" sh -c "$status_of" | tr -d '\t' | sort -u)" \
+        $'CapAmb:0000000000000000\nCapEff:0000000000000000\nCapPrm:0000000000000000\nNoNewPrivs:1'
+    # the door's token is in nobody's argv or environment, nor where the engine tells it
+    token=$(docker exec "$companion" cut -d ' ' -f 2 /run/tpdocker/door)
+    [[ ${#token} == 32 ]]
+    lacks "$(docker inspect "$companion" "$(sidecar_of "$box")" "$box")" "$token"
+    lacks "$(for p in /proc/[0-9]*; do tr '\0' ' ' <"$p/cmdline"; done 2>/dev/null | grep -v -e 'grep -qE')" "$token"
+    equal "$(docker exec "$companion" stat -c %a /run/tpdocker/door)" 600
+    # without it the door stays shut, for the user's container that can reach it, too
+    knock='import array, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(10); s.connect("\0" + sys.argv[1]); a, b = socket.socketpair()
+s.sendmsg([b"sftp " + b"0" * 32], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [b.fileno()]))]); print(s.recv(10))'
+    equal "$(docker exec "$box" python3 -c "$knock" "$(docker exec "$companion" cut -d ' ' -f 1 /run/tpdocker/door)")" "b''"
+    # the user's container has what docker gives any other, to the bit
+    plain=$(docker run --rm --network none "$client" grep -E '^(Cap|NoNewPrivs|Seccomp)' /proc/self/status)
+    equal "$(docker exec "$box" grep -E '^(Cap|NoNewPrivs|Seccomp)' /proc/self/status)" "$plain"
+    user=$(docker inspect -f '{{json .HostConfig}}' "$box")
+    equal "$(jq -c '[.Privileged, .CapAdd, .CapDrop, .SecurityOpt, (.Devices // [] | length), .PidMode, .Binds]' <<<"$user")" \
+        '[false,null,null,null,0,"",null]'
+    fails docker exec "$box" test -e /dev/fuse
+    fails docker exec "$box" umount /tpdocker/root
+    docker kill "$box"
+    wait_end
+}
+
 @test "the sidecar has NET_ADMIN and no more than it needs" {
     box=$(name_of)
     session run --name "$box" "$client" sleep infinity

@@ -202,9 +202,7 @@ void tp_companion_describe(struct tp_session *s)
 	if (!mounts->n && !s->opts->volumes) {
 		/* Nobody asked for it, and there is nothing to mount. */
 		s->volumes = TP_VOLUMES_OFF;
-		c->stopped = true;
-		if (c->control)
-			tp_control_sends(c->control, TP_CTL_STOP, "");
+		tp_companion_stop(s);
 		return;
 	}
 	if (c->failed) {
@@ -286,6 +284,13 @@ failed:
 	explain(&c->err);
 	tp_verbose("%s", c->err.msg);
 	tp_loop_post(s->loop, not_started, s);
+}
+
+void tp_companion_stop(struct tp_session *s)
+{
+	s->companion.stopped = true;
+	if (s->companion.control)
+		tp_control_sends(s->companion.control, TP_CTL_STOP, "");
 }
 
 void tp_companion_free(struct tp_companion *c)

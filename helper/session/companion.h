@@ -39,6 +39,8 @@ void tp_companion_start(struct tp_session *s, const struct tp_sidecar_spec *spec
 
 /* In the loop: the pod's volumes are known (or, as often, not yet). */
 void tp_companion_describe(struct tp_session *s);
+/* It ends by itself, beside whatever else is undone. */
+void tp_companion_stop(struct tp_session *s);
 void tp_companion_free(struct tp_companion *c);
 
 #endif

@@ -82,6 +82,7 @@ void tp_session_end(struct tp_session *s)
 	s->failed = false;
 	if (!s->recorded)
 		return;
+	tp_companion_stop(s);
 	tp_session_task(s, end_cluster);
 	tp_session_task(s, end_engine);
 	tp_session_wait_tasks(s);

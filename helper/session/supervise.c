@@ -202,7 +202,7 @@ static void removal_done(void *arg, int rc, struct tp_err *err)
 
 static void gate_told(void *arg, const char *tag, const char *why)
 {
-	tp_ctlsock_gate(((struct supervisor *)arg)->ctl, tag, why);
+	tp_ctlsock_gate(arg, tag, why);
 }
 
 static void who_joined_left(void *arg, const char *run)
@@ -270,7 +270,7 @@ int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 	if (!u.ctl)
 		return -1;
 	s->gate_told = gate_told;
-	s->gate_told_arg = &u;
+	s->gate_told_arg = u.ctl;
 	/* Threads do not live through a fork. */
 	tp_remake_hold(s->remake);
 	tp_link_give_up_dials(s->link);

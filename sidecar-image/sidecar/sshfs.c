@@ -140,6 +140,30 @@ void sshfs_read_ahead(struct mounts *m)
 	worker_start(m->loop, read_ahead, is_set, m, BLOCKED_MS, NULL);
 }
 
+/*
+ * The first question has sshfs connect. Asked now, it is under way to the pod
+ * as soon as there is a link, beside what else waits for that; and not only
+ * when the volumes are looked up.
+ */
+static size_t ask_first(void *arg, char *text, int *fd)
+{
+	struct stat st;
+
+	(void)arg;
+	(void)fd;
+	text[0] = stat(TREE, &st) < 0 ? '-' : '+';
+	return 1;
+}
+
+/* An answer, or none in time (a pod may take long to come): the connection is tried all the same. */
+static void was_asked(void *arg, const char *text, size_t n, int fd)
+{
+	(void)arg;
+	(void)text;
+	(void)n;
+	tp_close_p(&fd);
+}
+
 int sshfs_start(struct mounts *m, struct tp_err *err)
 {
 	TP_AUTO_BUF opts = TP_BUF_INIT(4096);
@@ -162,6 +186,8 @@ int sshfs_start(struct mounts *m, struct tp_err *err)
 		return tp_err_errno(err, errno, "cannot start sshfs");
 	if (!m->sshfs)
 		become_sshfs(fuse, opts.data);
-	/* From here on sshfs alone holds it: when it dies, readers get errors and do not wait. */
+	/* sshfs alone is to hold it: when it dies, readers get errors and do not wait. */
+	tp_close_p(&fuse);
+	worker_start(m->loop, ask_first, was_asked, m, BLOCKED_MS, NULL);
 	return 0;
 }

@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# An engine whose machine has no FUSE: the device is taken away for a moment, so no other session may start meanwhile.
+
+load lib/common
+
+setup_file() {
+    load lib/common
+    if ((EUID)) || [[ ! -c /dev/fuse ]]; then skip 'that takes root, and a /dev/fuse to take away'; fi
+    user_setup web
+}
+teardown_file() {
+    load lib/common
+    user_teardown
+}
+setup() { mv /dev/fuse /dev/fuse.away; }
+teardown() {
+    if [[ -e /dev/fuse.away ]]; then mv /dev/fuse.away /dev/fuse; fi
+    check_teardown
+}
+
+@test "says what is missing and what to do, and leaves nothing" {
+    try run --swap-deployment web "$client" sh -c 'echo never'
+    equal "$status" 125
+    equal "$out" ''
+    matches "$err" "the pod's volumes cannot be mounted" '/dev/fuse' 'modprobe fuse' '--volumes copy' '--volumes off'
+}
+
+@test "--volumes off needs none" {
+    try run --volumes off --swap-deployment web "$client" sh -c 'echo fine'
+    equal "$status" 0
+    equal "$out" fine
+}
+
+@test "neither does a pod without volumes, unless they are asked for" {
+    json serviceaccount default | jq '.automountServiceAccountToken = false' | k replace -f - >/dev/null
+    try run "$client" sh -c 'echo "[$TELEPRESENCE_MOUNTS][$TELEPRESENCE_ROOT]"'
+    equal "$status" 0
+    equal "$out" '[][]'
+    try run --volumes sshfs "$client" true
+    equal "$status" 125
+    matches "$err" '/dev/fuse'
+}
