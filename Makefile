@@ -155,7 +155,7 @@ test: ## run every test: unit, images, end to end
 	tests/run
 
 bench: ## measure
-	tests/setup/packages build test engine cluster
+	tests/setup/packages build test engine cluster bench
 	tests/bench/run
 
 c_files = $(shell find helper sidecar-image tests/unit tests/fuzz -name '*.[ch]' 2>/dev/null)

@@ -1,4 +1,4 @@
-"""bench.py [session|forward|ports|memory|size]... - the measurements; tests/bench/run prepares everything for them.
+"""bench.py [session|forward|ports|volumes|memory|size]... - the measurements; tests/bench/run prepares everything for them.
 
 Everything that is compared is measured in the same run, in turns, so that a busy machine slows all sides alike. Nothing
 here fails because something is slow.
@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import volumes
 
 PROGRAM = "build/release/tpdocker"
 BENCH = "build/release/tests/bench"
@@ -378,7 +380,8 @@ def size():
 
 
 def main():
-    parts = {"session": session, "forward": forward, "ports": ports, "memory": memory, "size": size}
+    parts = {"session": session, "forward": forward, "ports": ports, "volumes": lambda: volumes.volumes(sys.modules["__main__"]),
+             "memory": memory, "size": size}
     chosen = sys.argv[1:] or list(parts)
     for name in chosen:
         if name not in parts:
