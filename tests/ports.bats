@@ -142,6 +142,20 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     finish
 }
 
+@test "they come back with an agent that was made again" {
+    begin --swap-deployment api --expose 3000:http --to-pod 7100
+    serve 3000
+    eventually 10 comes "$ip" 8080 hello
+    k delete pod "$pod" --wait=false >/dev/null
+    another() { ip=$(json pod "$pod" | jq -er --arg was "$ip" 'select(.metadata.deletionTimestamp | not) | .status.podIP | select(. != $was)'); }
+    eventually 60 another
+    ip=$(json pod "$pod" | jq -r .status.podIP)
+    eventually 30 comes "$ip" 8080 hello
+    comes "$ip" 9000 refused
+    eventually 20 comes api 8080 hello
+    finish
+}
+
 @test "over docker exec, and in the background" {
     box=$(name_of)
     host_server
@@ -276,6 +290,27 @@ fresh() { echo "fresh-$(tr -d _ <<<"${TPT_ID: -4}")-$BATS_TEST_NUMBER"; }
     comes "$name" 9100 refused
     equal "$(json pod "$name" | jq -c '[.spec.containers[0].ports[].containerPort]')" '[80,9100,9101]'
     equal "$(json service "$name" | jq -r '.metadata.ownerReferences[0].uid')" "$(json pod "$name" | jq -r .metadata.uid)"
+    finish
+    no_service
+}
+
+@test "the Service keeps its address when the pod is made again" {
+    name=$(fresh)
+    begin --new-deployment "$name" --expose 8080
+    serve 8080
+    eventually 20 comes "$name" 8080 hello
+    address=$(json service "$name" | jq -r .spec.clusterIP)
+    uid=$(json pod "$name" | jq -r .metadata.uid)
+    k delete pod "$name" --wait=false >/dev/null
+    owned_anew() {
+        json pod "$name" | jq -e --arg was "$uid" '.metadata.uid != $was' &&
+            equal "$(json service "$name" | jq -r '.metadata.ownerReferences[0].uid')" "$(json pod "$name" | jq -r .metadata.uid)"
+    }
+    eventually 60 owned_anew
+    equal "$(json service "$name" | jq -r .spec.clusterIP)" "$address"
+    eventually 30 comes "$name" 8080 hello
+    # Kubernetes has no reason to take it away
+    service_of_ours "$name"
     finish
     no_service
 }

@@ -341,6 +341,13 @@ static void dial_failed(void *arg, const struct tp_err *err, bool exec)
 		tp_session_fail(s, err);
 }
 
+static void host_undialled(void *arg)
+{
+	struct tp_session *s = arg;
+
+	tp_control_sends(s->control, TP_CTL_UNDIALLED, "host");
+}
+
 static void host_stream(void *arg, struct tp_stream *stream)
 {
 	struct tp_session *s = arg;
@@ -365,7 +372,7 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 	struct tp_timer *late = NULL;
 
 	if (tp_ports_count(&s->ports, TP_PORT_TO_HOST))
-		s->tohost = tp_tohost_new(s->loop, &s->ports);
+		s->tohost = tp_tohost_new(s->loop, &s->ports, host_undialled, s);
 	s->link = tp_link_new(s->loop, s->record.link_dir, &ev);
 	s->companion.door = tp_companion_door(s->record.id);
 	if (s->record.mode == TP_MODE_EXISTING) {

@@ -37,6 +37,8 @@ struct tp_tohost {
 	struct tp_engine *engine;
 	char sidecar_id[65];
 	struct tp_stream *fresh; /* between the task and the loop */
+	void (*undialled)(void *arg);
+	void *arg;
 	bool settling;
 };
 
@@ -185,7 +187,9 @@ static void exec_done(void *arg, int rc, struct tp_err *err)
 	if (t->settling) {
 		tp_stream_close(tp_steal(&t->fresh));
 		tp_loop_stop(t->loop, 0);
-	} else if (!rc) {
+	} else if (rc) {
+		t->undialled(t->arg);
+	} else {
 		tp_tohost_serve(t, tp_steal(&t->fresh));
 	}
 }
@@ -210,12 +214,15 @@ void tp_tohost_settle(struct tp_tohost *t)
 	t->settling = false;
 }
 
-struct tp_tohost *tp_tohost_new(struct tp_loop *l, const struct tp_ports *ports)
+struct tp_tohost *tp_tohost_new(struct tp_loop *l, const struct tp_ports *ports,
+				void (*undialled)(void *arg), void *arg)
 {
 	struct tp_tohost *t = tp_calloc(1, sizeof(*t));
 
 	t->loop = l;
 	t->ports = ports;
+	t->undialled = undialled;
+	t->arg = arg;
 	tp_raise_file_limit();
 	return t;
 }

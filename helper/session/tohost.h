@@ -15,8 +15,10 @@
 
 struct tp_tohost;
 
-/* PORTS, of which those of TP_PORT_TO_HOST count, must outlive it. */
-struct tp_tohost *tp_tohost_new(struct tp_loop *l, const struct tp_ports *ports);
+/* PORTS, of which those of TP_PORT_TO_HOST count, must outlive it. UNDIALLED: an exec could not be opened, and the
+ * sidecar waits for it. */
+struct tp_tohost *tp_tohost_new(struct tp_loop *l, const struct tp_ports *ports,
+				void (*undialled)(void *arg), void *arg);
 /* Closes everything; runs the loop if an exec is just being opened. NULL is allowed. */
 void tp_tohost_free(struct tp_tohost *t);
 

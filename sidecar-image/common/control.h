@@ -54,7 +54,7 @@
 #define TP_CTL_DOOR \
 	"door" /* "NAME TOKEN": at this abstract socket an SFTP session is had for the token */
 #define TP_CTL_UNDIALLED \
-	"undialled"	   /* exec link: the connection that was asked for cannot be had now */
+	"undialled" /* exec link: the connection that was asked for cannot be had now; "" or "host", as in dial */
 #define TP_CTL_STOP "stop" /* empty */
 
 /* sidecar to helper */

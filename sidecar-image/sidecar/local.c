@@ -170,10 +170,11 @@ void local_dial_host(struct sidecar *s)
 			      s->link_is_socket ? greet(s, "host") : dial_exec(s, &s->local->host));
 }
 
-void local_undialled(struct sidecar *s)
+void local_undialled(struct sidecar *s, bool host)
 {
+	/* whoever has the near end sees that, and dials again in its time */
 	if (s->local)
-		drop_waiting(&s->local->ssh); /* ssh sees that, and dials again in its time */
+		drop_waiting(host ? &s->local->host : &s->local->ssh);
 }
 
 static void answer_dial(struct sidecar *s, struct peer *p)

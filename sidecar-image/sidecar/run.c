@@ -465,7 +465,7 @@ static void take(struct sidecar *s, const struct tp_frame *f)
 	if (strcmp(f->name, TP_CTL_STOP) == 0)
 		leave(0);
 	if (strcmp(f->name, TP_CTL_UNDIALLED) == 0) {
-		local_undialled(s);
+		local_undialled(s, f->len == 4 && memcmp(f->data, "host", 4) == 0);
 		return;
 	}
 	if (strcmp(f->name, TP_CTL_PREPARE) == 0)

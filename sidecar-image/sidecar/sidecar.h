@@ -221,8 +221,9 @@ int names_apply(struct sidecar *s, struct tp_err *err);
 
 /* local.c: the socket in TP_SIDECAR_DIR for dial, link and transport. */
 int local_start(struct sidecar *s, struct tp_err *err);
-void local_agent(struct sidecar *s);	 /* those who wait to dial may */
-void local_undialled(struct sidecar *s); /* the exec link that was asked for cannot be had */
+void local_agent(struct sidecar *s); /* those who wait to dial may */
+void local_undialled(struct sidecar *s,
+		     bool host); /* the exec link that was asked for cannot be had */
 void link_check(struct sidecar *s);
 void local_dial_host(struct sidecar *s); /* tohost_stream gets it */
 

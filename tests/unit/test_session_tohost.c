@@ -44,7 +44,7 @@ static void join(const struct tp_ports *ports)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p), 0);
 	if (!helper)
-		helper = tp_tohost_new(l, ports);
+		helper = tp_tohost_new(l, ports, NULL, NULL); /* by the socket alone */
 	tp_tohost_serve(helper, tp_stream_from_fd(p[0]));
 	sidecar = tp_channels_new(l, tp_stream_from_fd(p[1]), &ev);
 }
