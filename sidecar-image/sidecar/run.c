@@ -359,104 +359,6 @@ static int take_agent(struct sidecar *s, const struct tp_frame *f, struct tp_err
 	return 0;
 }
 
-static int add_to(struct tp_strv *l, const struct tp_frame *f, const char *what, bool ok,
-		  struct tp_err *err)
-{
-	tp_autofree char *text = tp_strndup(f->data, f->len);
-
-	if (!ok || l->n >= MAX_CIDRS)
-		return tp_err_set(err, TP_ERR_PROTOCOL, "%s is not as it should be: %.80s", what,
-				  text);
-	tp_strv_add(l, text);
-	return 0;
-}
-
-static bool plain_word(const char *w)
-{
-	for (; *w; w++)
-		if ((unsigned char)*w <= ' ' || *w == 127)
-			return false;
-	return true;
-}
-
-static int add_to_pod(struct sidecar *s, const char *text)
-{
-	char rest;
-	unsigned port;
-
-	if (s->n_to_pod == MAX_TO_POD || sscanf(text, "%5u%c", &port, &rest) != 1 || !port ||
-	    port > 65535)
-		return -1;
-	s->to_pod[s->n_to_pod++] = port;
-	return 0;
-}
-
-/* The ports that the user wants; 0 if F is none of their frames. */
-static int port_setting(struct sidecar *s, const struct tp_frame *f, const char *text,
-			struct tp_err *err)
-{
-	int rc = 0;
-
-	if (strcmp(f->name, TP_CTL_EXPOSE) == 0)
-		rc = forwards_add(s, text);
-	else if (strcmp(f->name, TP_CTL_TO_POD) == 0)
-		rc = add_to_pod(s, text);
-	else if (strcmp(f->name, TP_CTL_TO_HOST) == 0)
-		rc = tohost_add(s, text);
-	return rc < 0 ? tp_err_set(err, TP_ERR_PROTOCOL, "%s is not as it should be: %.80s",
-				   f->name, text) :
-			0;
-}
-
-static int setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *err)
-{
-	tp_autofree char *text = tp_strndup(f->data, f->len);
-	struct tp_nameserver ns;
-	struct subnet net;
-	int rc = 0;
-
-	if (strcmp(f->name, TP_CTL_PRIVATE_KEY) == 0) {
-		tp_free_secret(s->private_key);
-		s->private_key = tp_strndup(f->data, f->len);
-	} else if (strcmp(f->name, TP_CTL_NONCE) == 0) {
-		free(s->nonce);
-		s->nonce = plain_word(text) ? tp_strdup(text) : NULL;
-	} else if (strcmp(f->name, TP_CTL_NEVER_PROXY) == 0) {
-		rc = add_to(&s->never_proxy, f, "never-proxy", cidr_parse(text, &net) == 0, err);
-	} else if (strcmp(f->name, TP_CTL_ALSO_PROXY) == 0) {
-		rc = add_to(&s->also_proxy, f, "also-proxy", cidr_parse(text, &net) == 0, err);
-	} else if (strcmp(f->name, TP_CTL_DNS) == 0) {
-		rc = add_to(&s->dns, f, "dns",
-			    !strchr(text, '%') && tp_nameserver_parse(&ns, text) == 0, err);
-	} else if (strcmp(f->name, TP_CTL_DNS_SEARCH) == 0) {
-		rc = add_to(&s->dns_search, f, "dns-search", plain_word(text), err);
-	} else if (strcmp(f->name, TP_CTL_DNS_OPTION) == 0) {
-		rc = add_to(&s->dns_option, f, "dns-option", plain_word(text), err);
-	} else if (strcmp(f->name, TP_CTL_ADD_HOST) == 0) {
-		rc = add_to(&s->add_host, f, "add-host", tp_add_host_ok(text), err);
-	} else if (strcmp(f->name, TP_CTL_LOCAL_NET) == 0) {
-		s->local_net = strcmp(text, "yes") == 0;
-	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {
-		s->verbose = strcmp(text, "yes") == 0;
-		tp_log_set_level(s->verbose ? TP_LOG_VERBOSE : TP_LOG_NORMAL);
-	} else if (strcmp(f->name, TP_CTL_DOOR) == 0) {
-		rc = door_start(s, text, err);
-	} else if (strcmp(f->name, TP_CTL_GATES) == 0) {
-		rc = hold_listen(s, text, err);
-	} else if (strcmp(f->name, TP_CTL_GATE_GO) == 0) {
-		rc = hold_answer(s, text, true, err);
-	} else if (strcmp(f->name, TP_CTL_GATE_ENV) == 0) {
-		rc = hold_env(s, f->data, f->len, err);
-	} else if (strcmp(f->name, TP_CTL_GATE_FAIL) == 0) {
-		rc = hold_answer(s, text, false, err);
-	} else {
-		rc = port_setting(s, f, text, err);
-	}
-	/* a frame of a newer helper is passed over */
-	tp_wipe(text, strlen(text)); /* it ends where the payload has a NUL */
-	return rc;
-}
-
 static void take(struct sidecar *s, const struct tp_frame *f)
 {
 	struct tp_err err;
@@ -473,7 +375,7 @@ static void take(struct sidecar *s, const struct tp_frame *f)
 	else if (strcmp(f->name, TP_CTL_AGENT) == 0)
 		rc = take_agent(s, f, &err);
 	else
-		rc = setting(s, f, &err);
+		rc = sidecar_setting(s, f, &err);
 	if (rc < 0) {
 		tp_error("%s", err.msg);
 		sidecar_fail(s, "sidecar: %s", err.msg);

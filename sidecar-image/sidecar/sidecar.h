@@ -152,6 +152,10 @@ int program_start(struct sidecar *s, struct program *p, const char *name, char *
 		  struct tp_err *err);
 void program_stop(struct program *p);
 
+/* settings.c: one of the helper's frames; those that it does not know it passes over. */
+struct tp_frame;
+int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *err);
+
 /* ssh.c */
 int ssh_prepare(struct sidecar *s, struct tp_err *err);
 void ssh_start(struct sidecar *s);
