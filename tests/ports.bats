@@ -146,8 +146,9 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     begin --swap-deployment api --expose 3000:http --to-pod 7100
     serve 3000
     eventually 10 comes "$ip" 8080 hello
+    uid=$(json pod "$pod" | jq -r .metadata.uid)
     k delete pod "$pod" --wait=false >/dev/null
-    another() { ip=$(json pod "$pod" | jq -er --arg was "$ip" 'select(.metadata.deletionTimestamp | not) | .status.podIP | select(. != $was)'); }
+    another() { json pod "$pod" | jq -e --arg was "$uid" '.metadata.uid != $was and .status.podIP'; }
     eventually 60 another
     ip=$(json pod "$pod" | jq -r .status.podIP)
     eventually 30 comes "$ip" 8080 hello
