@@ -51,7 +51,9 @@ broken() { grep -q 'link .* broke' "$pid_err"; }
     start_server
     eventually 30 calls
     running "$box"
-    matches "$(cat "$pid_err")" 'is back'
+    eventually 5 grep -q 'is back' "$pid_err"
+    equal "$(grep -c 'link .* broke' "$pid_err")" 1
+    equal "$(grep -c 'is back' "$pid_err")" 1
     docker kill "$box"
     wait_end
     equal "$status" 137
