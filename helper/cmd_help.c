@@ -12,6 +12,7 @@ const struct tp_cmd *const tp_cmds[] = {
 	&tp_cmd_ps,
 	&tp_cmd_status,
 	&tp_cmd_logs,
+	&tp_cmd_session,
 	&tp_cmd_env,
 	&tp_cmd_cleanup,
 	&tp_cmd_version,

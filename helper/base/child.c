@@ -169,6 +169,8 @@ static int make_plan(struct plan *p, struct tp_err *err)
 
 		if (i == 0 && o->in_fd > 0) {
 			p->stdio[i] = o->in_fd;
+		} else if (i == 1 && o->out_fd > 2) {
+			p->stdio[i] = o->out_fd;
 		} else if (modes[i] == TP_STDIO_NULL) {
 			p->stdio[i] = p->null;
 		} else if (modes[i] == TP_STDIO_PIPE) {

@@ -31,6 +31,7 @@ struct tp_child_opts {
 	char *const *env_add; /* "K=V" on top, NULL-terminated; may be NULL */
 	enum tp_stdio in, out, err;
 	int in_fd;	     /* if > 0: its stdin instead (stays ours) */
+	int out_fd;	     /* if > 2: its stdout instead (stays ours) */
 	const int *keep_fds; /* descriptors it inherits under the same number */
 	size_t n_keep_fds;
 	bool new_session;     /* setsid: out of reach of the terminal */

@@ -184,6 +184,27 @@ void tp_http_slot_free(struct tp_http_slot *s)
 	*s = (struct tp_http_slot){ 0 };
 }
 
+static uint32_t socket_mark;
+
+void tp_http_mark(uint32_t mark)
+{
+	socket_mark = mark;
+}
+
+static int mark_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	int family;
+	socklen_t len = sizeof(family);
+
+	(void)arg;
+	(void)purpose;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) || family == AF_UNIX)
+		return CURL_SOCKOPT_OK;
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &socket_mark, sizeof(socket_mark)) ?
+		       CURL_SOCKOPT_ERROR :
+		       CURL_SOCKOPT_OK;
+}
+
 /*
  * A socket that is connected already. The library has an option for that, but
  * 7.88 calls connect(2) on it all the same. So it gets a datagram socket,
@@ -307,6 +328,8 @@ void tp_http_setup(CURL *e, struct tp_http_transfer *t, const char *path)
 		curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, c->unix_socket);
 	if (c->proxy)
 		curl_easy_setopt(e, CURLOPT_PROXY, c->proxy);
+	if (socket_mark)
+		curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, mark_socket);
 	if (c->dial) {
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/cancel.h"
@@ -104,6 +105,8 @@ struct tp_stream *tp_http_upgrade(struct tp_http_client *c, const struct tp_http
  * -1: not HTTP/1.x. */
 int tp_http_parse_head(const char *p, size_t n, int *status, struct tp_strv *headers);
 
+/* From now on connections (but unix sockets) carry this mark; needs CAP_NET_ADMIN. Before the first of them. */
+void tp_http_mark(uint32_t mark);
 /* Once, at start and end of the program. */
 void tp_http_global_init(void);
 

@@ -17,6 +17,7 @@
 #include "session/agent.h"
 #include "session/cleanup.h"
 #include "session/guardian.h"
+#include "session/hostless.h"
 #include "session/keys.h"
 #include "session/known.h"
 #include "session/rights.h"
@@ -316,18 +317,21 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_FAILED, "signalfd: not supported here");
 	tp_session_opts_docker(o, &g);
 	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
-	    tp_docker_endpoint_find(&g, &s->ep, err) ||
+	    (!s->hostless && tp_docker_endpoint_find(&g, &s->ep, err)) ||
 	    (s->args->image && tp_launch_check(&s->ep, s->args, err)))
 		return -1;
 	tp_session_fill_record(s);
 	if (tp_keys_make(s->record.id, &s->private_key, &s->public_key, err))
 		return -1;
 	tp_timings_mark("options, kubeconfig, key");
+	if (s->hostless && tp_hostless_prepare(s, err))
+		return -1;
 	tp_cleanup_stale(NULL);
 	if (s->record.name && tp_known_name_free(s->record.name, err))
 		return -1;
 	tp_session_task(s, prepare_cluster);
-	tp_session_task(s, prepare_engine);
+	if (!s->hostless)
+		tp_session_task(s, prepare_engine);
 	if (tp_session_wait_tasks(s)) {
 		*err = s->err;
 		return -1;

@@ -114,6 +114,7 @@ struct tp_session {
 	unsigned reconnects;  /* how often it was back */
 	bool container_phase; /* the user's container was launched */
 	bool background;
+	bool hostless; /* no engine: we are in the sidecar's container (hostless.h) */
 	char run_id[TP_SESSION_ID_MAX]; /* TP_LABEL_RUN of the user's container */
 	struct tp_watch *joined_watch;
 	int joined_fd;	    /* our part in a background session (join.h); -1: the session is ours */

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "common/control.h"
 #include "session/agent.h"
+#include "session/hostless.h"
 #include "session/session.h"
 #include "session/timings.h"
 
@@ -275,7 +276,7 @@ static void sidecar_started(void *arg)
 {
 	struct tp_session *s = arg;
 	struct tp_control_events ev = { control_frame, control_ended, s };
-	bool local = tp_sidecar_local_net(s->args);
+	bool local = s->hostless ? tp_hostless_local_net() : tp_sidecar_local_net(s->args);
 
 	s->control = tp_control_new(s->loop, tp_steal(&s->sidecar_stream), &ev);
 	tp_control_sends(s->control, TP_CTL_PRIVATE_KEY, s->private_key);
@@ -321,6 +322,19 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	tp_loop_post(s->loop, sidecar_started, s);
 	if (s->volumes == TP_VOLUMES_SSHFS)
 		tp_companion_start(s, &spec, c);
+	return 0;
+}
+
+static int start_child(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+
+	(void)c;
+	s->sidecar_stream = tp_hostless_sidecar(s, err);
+	if (!s->sidecar_stream)
+		return -1;
+	tp_timings_mark("sidecar started");
+	tp_loop_post(s->loop, sidecar_started, s);
 	return 0;
 }
 
@@ -381,7 +395,7 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 			return -1;
 	}
 	tp_session_task(s, start_cluster);
-	tp_session_task(s, start_engine);
+	tp_session_task(s, s->hostless ? start_child : start_engine);
 	while (!s->failed &&
 	       (s->tasks_running || !s->described || !s->tunnel_ready || !tp_volumes_ready(s))) {
 		if (s->agent_told && !late)

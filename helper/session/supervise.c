@@ -257,17 +257,22 @@ static void serve(struct supervisor *u)
 					 NULL);
 }
 
+static int listen_for(struct supervisor *u, struct tp_err *err)
+{
+	struct tp_ctl_events ev = { tell_status, tell_environ, asked_down, who_joined_left, u };
+	tp_autofree char *path = tp_record_path(u->s->record.id, TP_CTL_SUFFIX, err);
+
+	if (path)
+		u->ctl = tp_ctlsock_listen(u->s->loop, path, &ev, err);
+	return u->ctl ? 0 : -1;
+}
+
 int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 {
 	struct supervisor u = { .s = s, .idle_ms = idle_ms };
-	struct tp_ctl_events ev = { tell_status, tell_environ, asked_down, who_joined_left, &u };
-	tp_autofree char *path = tp_record_path(s->record.id, TP_CTL_SUFFIX, err);
 	int rc;
 
-	if (!path)
-		return -1;
-	u.ctl = tp_ctlsock_listen(s->loop, path, &ev, err);
-	if (!u.ctl)
+	if (listen_for(&u, err))
 		return -1;
 	s->gate_told = gate_told;
 	s->gate_told_arg = u.ctl;
@@ -280,4 +285,16 @@ int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 	if (rc <= 0)
 		tp_ctlsock_free(u.ctl);
 	return rc;
+}
+
+int tp_supervise_here(struct tp_session *s, struct tp_err *err)
+{
+	struct supervisor u = { .s = s };
+
+	if (listen_for(&u, err))
+		return -1;
+	serve(&u);
+	*err = s->err;
+	tp_ctlsock_free(u.ctl);
+	return 0;
 }

@@ -19,4 +19,8 @@
  * background process when S has ended and tp_session_end was called; -1 ERR: S is still to be ended. */
 int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err);
 
+/* The same without a background process and an idle timeout, for a session that is in a container itself. 0 and S was ended, its
+ * reason in ERR: CANCELLED if it was asked to; -1 ERR: S is still to be ended. */
+int tp_supervise_here(struct tp_session *s, struct tp_err *err);
+
 #endif

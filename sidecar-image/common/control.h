@@ -113,6 +113,14 @@
  * Several connections may come; each dial is one port-forward.
  */
 #define TP_LINK_SOCKET "/tpdocker-link.sock"
+/*
+ * Where the helper is in the sidecar's container itself (`tpdocker session`),
+ * the sidecar is its child, the control channel a socketpair, and the link's socket
+ * where this variable of the environment says. Its connections to the API server carry the mark.
+ */
+#define TP_LINK_ENV "TPDOCKER_LINK"
+#define TP_SIDECAR_MARK \
+	0x7470646b /* packets of our own that may leave; only NET_ADMIN can set it */
 
 /*
  * The agent (PID 1 of its container) prints this line to its log when it can
@@ -133,6 +141,7 @@
 #define TP_AGENT_DIR	   "/run/tpdocker" /* its files: an emptyDir (Memory) or a writable folder */
 #define TP_AGENT_PROGRAM   "/usr/lib/tpdocker/tpdocker-agent"
 #define TP_SIDECAR_PROGRAM "/usr/lib/tpdocker/tpdocker-sidecar"
+#define TP_HELPER_PROGRAM  "/usr/lib/tpdocker/tpdocker"
 /*
  * tpdocker-agent run			PID 1
  * tpdocker-agent describe [ADDRESS:PORT...]

@@ -6,6 +6,7 @@
  *   ssh's ProxyCommand: "dial" -->     <-- "greeted" or "raw", and a descriptor
  *   docker exec:        "link" -->     <-- "go", and the other end of a "raw" one
  *   docker exec:        "host" -->     <-- "go", and the other end of tohost.c's stream
+ *   docker's check:     "health" -->   <-- "ready", or the end
  *   sshuttle's ssh:     "tunnel" and a descriptor -->   (held open as long as the tunnel)
  *
  * "dial" is answered when the agent is known, so that ssh can be started
@@ -55,7 +56,7 @@ static int connect_unix(const char *path, int type)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
-	strcpy(sun.sun_path, path);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
 	if (fd >= 0)
@@ -67,7 +68,8 @@ static int connect_unix(const char *path, int type)
 static int greet(struct sidecar *s, const char *what)
 {
 	tp_autofree char *line = tp_asprintf("tpdocker %s %s\n", s->nonce ? s->nonce : "", what);
-	int fd = connect_unix(TP_LINK_SOCKET, SOCK_STREAM);
+	const char *own = getenv(TP_LINK_ENV);
+	int fd = connect_unix(own ? own : TP_LINK_SOCKET, SOCK_STREAM);
 
 	if (fd < 0)
 		return -1;
@@ -224,6 +226,10 @@ static void on_peer(void *arg, int events)
 			send_with_fd(p->fd, "go", 2, w->fd);
 		drop_waiting(w);
 		end_peer(p);
+	} else if (n == 6 && memcmp(word, "health", 6) == 0) {
+		if (s->ready_said && !s->down_said)
+			send_with_fd(p->fd, "ready", 5, -1);
+		end_peer(p);
 	} else if (n == 6 && memcmp(word, "tunnel", 6) == 0 && fd >= 0) {
 		tp_close_p(&s->capture_fd);
 		tp_close_p(&s->transport_fd);
@@ -312,4 +318,18 @@ int sidecar_dial(int argc, char **argv)
 		got++;
 	}
 	return send_with_fd(STDOUT_FILENO, "", 1, fd) < 0;
+}
+
+/* For docker's HEALTHCHECK: 0 while the tunnel is up and names resolve. */
+int sidecar_health(int argc, char **argv)
+{
+	char word[16];
+	int none = -1, sock = connect_unix(DIR_LOCAL, SOCK_SEQPACKET);
+	bool ready = sock >= 0 && send_with_fd(sock, "health", 6, -1) >= 0 &&
+		     recv_with_fd(sock, word, sizeof(word), &none) == 5;
+
+	(void)argc;
+	(void)argv;
+	puts(ready ? "ready" : "not ready");
+	return !ready;
 }

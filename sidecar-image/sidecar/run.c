@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -30,7 +31,7 @@
 static _Noreturn void leave(int code)
 {
 	if (getpid() != 1)
-		kill(0, SIGTERM); /* run outside a container, in a test */
+		kill(0, SIGTERM); /* it has a session of its own: the helper's child */
 	_exit(code);
 }
 
@@ -424,6 +425,8 @@ int sidecar_run(int argc, char **argv)
 	s->method = "nft";
 	umask(077);
 	tp_raise_file_limit(); /* for ssh, which inherits it, as well */
+	/* What its programs leave behind is its own to reap, even if it is not PID 1. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	s->signals = tp_signals_open();
 	if (s->signals < 0) {
 		tp_error("signalfd: %s", strerror(errno));

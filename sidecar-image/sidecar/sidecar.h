@@ -25,6 +25,7 @@
 #include "base/child.h"
 #include "base/err.h"
 #include "base/loop.h"
+#include "common/control.h"
 #include "common/netfiles.h"
 
 #define TP_SIDECAR_DIR	      "/run/tpdocker"
@@ -211,8 +212,6 @@ void probe_start(struct sidecar *s);
 void probe_stop(struct sidecar *s);
 
 /* filter.c */
-#define TP_SIDECAR_MARK \
-	0x7470646b /* packets of our own that may leave; only NET_ADMIN can set it */
 int filter_networks(struct sidecar *s, struct tp_err *err);
 void filter_drop_capture(unsigned int port);
 int filter_prepare(struct sidecar *s, struct tp_err *err);
@@ -254,6 +253,7 @@ void dnsfwd_uncheck(
 
 /* Programs of their own. */
 int sidecar_run(int argc, char **argv);
+int sidecar_health(int argc, char **argv);
 int sidecar_dial(int argc, char **argv);
 int sidecar_link(int argc, char **argv);
 int sidecar_transport(int argc, char **argv);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/hostless.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "common/control.h"
+#include "http/http.h"
+
+#define KUBE_CONFIG "/kube/config"
+#define CAP_ADMIN   12 /* CAP_NET_ADMIN */
+#define TMPFS_MAGIC 0x01021994
+#define RAMFS_MAGIC 0x858458f6L
+#define FILE_MAX    (256u << 10)
+
+static int how_to(struct tp_err *err)
+{
+	return tp_err_hint(
+		err,
+		"docker run --user 0 --cap-add NET_ADMIN --tmpfs /run/tpdocker:mode=0700,exec \\\n"
+		"    -v ~/.kube:/kube:ro " TP_IMAGE " session --swap-deployment web");
+}
+
+static void set_default(const char *name, const char *value)
+{
+	setenv(name, value, 0);
+}
+
+int tp_hostless_check(const struct tp_session_opts *o, struct tp_err *err)
+{
+	struct statfs fs;
+
+	if (access(TP_SIDECAR_PROGRAM, X_OK)) {
+		tp_err_set(err, TP_ERR_USAGE, "`session` is for the sidecar's image alone");
+		tp_err_hint(err, "On this machine it is `tpdocker up`; as a container:");
+		return how_to(err);
+	}
+	if (geteuid()) {
+		tp_err_set(err, TP_ERR_USAGE,
+			   "the session owns the network of its container: it has to be "
+			   "root there");
+		return how_to(err);
+	}
+	if (prctl(PR_CAPBSET_READ, CAP_ADMIN) != 1) {
+		tp_err_set(err, TP_ERR_USAGE, "the container lacks the capability NET_ADMIN");
+		return how_to(err);
+	}
+	if (statfs(TP_AGENT_DIR, &fs) || (fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC)) {
+		tp_err_set(err, TP_ERR_USAGE, "%s is no tmpfs: a key is not written to a disk",
+			   TP_AGENT_DIR);
+		return how_to(err);
+	}
+	if (o->port_forward && strcmp(o->port_forward, "native")) {
+		tp_err_set(err, TP_ERR_USAGE,
+			   "--port-forward %s: that program is not in this image", o->port_forward);
+		return tp_err_hint(err, "Start the session on the host: tpdocker up");
+	}
+	if (o->docker_host || o->docker_context || o->docker_path)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--host, --docker-context and --docker-path: this "
+				  "session has no engine");
+	if (!access(KUBE_CONFIG, F_OK))
+		set_default("KUBECONFIG", KUBE_CONFIG);
+	set_default("HOME", "/root");
+	set_default("XDG_RUNTIME_DIR", TP_AGENT_DIR);
+	/* A container that is started again finds what the one before it has left, unless its root is read-only. */
+	if (access(getenv("HOME"), W_OK))
+		set_default("XDG_STATE_HOME", TP_AGENT_DIR "/state");
+	return 0;
+}
+
+char *tp_hostless_name_in(const char *url)
+{
+	const char *p = url ? strstr(url, "://") : NULL, *at;
+	tp_autofree char *host = NULL;
+	unsigned char addr[16];
+	size_t n;
+
+	if (!p)
+		return NULL;
+	p += 3;
+	n = strcspn(p, "/?#");
+	at = memrchr(p, '@', n);
+	if (at) {
+		n -= (size_t)(at + 1 - p);
+		p = at + 1;
+	}
+	if (*p == '[')
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		if (p[i] == ':')
+			n = i;
+	host = tp_strndup(p, n);
+	if (!n || inet_pton(AF_INET, host, addr) == 1)
+		return NULL;
+	return tp_steal(&host);
+}
+
+/* Its addresses now, for as long as the container lives. */
+static int pin(const char *url, struct tp_err *err)
+{
+	tp_autofree char *name = tp_hostless_name_in(url);
+	struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM }, *list = NULL;
+	TP_AUTO_BUF lines = TP_BUF_INIT(FILE_MAX);
+	tp_autoclose int fd = -1;
+	int rc;
+
+	if (!name || !strcmp(name, "localhost"))
+		return 0;
+	rc = getaddrinfo(name, NULL, &hints, &list);
+	if (rc)
+		return tp_err_set(err, TP_ERR_UNREACHABLE, "the API server's name %s: %s", name,
+				  gai_strerror(rc));
+	for (struct addrinfo *i = list; i; i = i->ai_next) {
+		char text[INET_ADDRSTRLEN];
+		struct sockaddr_in *in = (struct sockaddr_in *)i->ai_addr;
+
+		tp_buf_printf(&lines, "%s\t%s\n",
+			      inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text)), name);
+	}
+	freeaddrinfo(list);
+	fd = open("/etc/hosts", O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0 || tp_write_all(fd, lines.data, lines.len))
+		return tp_err_errno(err, errno, "/etc/hosts");
+	return 0;
+}
+
+int tp_hostless_prepare(struct tp_session *s, struct tp_err *err)
+{
+	static const char *const proxies[] = { "HTTPS_PROXY", "https_proxy", "HTTP_PROXY",
+					       "http_proxy" };
+	struct tp_err ignored;
+
+	tp_http_mark(TP_SIDECAR_MARK);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(proxies); i++)
+		pin(getenv(proxies[i]), &ignored); /* it says so itself when it is not reached */
+	return pin(s->kc.server, err);
+}
+
+bool tp_hostless_local_net(void)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(FILE_MAX);
+
+	/* The engine's resolver, which only user-defined networks have. */
+	return !tp_read_file("/etc/resolv.conf", &b) && b.data &&
+	       strstr(b.data, "nameserver 127.0.0.11");
+}
+
+struct tp_stream *tp_hostless_sidecar(struct tp_session *s, struct tp_err *err)
+{
+	static char program[] = TP_SIDECAR_PROGRAM, run[] = "run";
+	char *const argv[] = { program, run, NULL };
+	tp_autofree char *link = NULL;
+	char *env[] = { NULL, NULL };
+	struct tp_child_opts o = { .argv = argv, .env_add = env, .new_session = true };
+	int pair[2];
+
+	if (!tp_link_socket(s->link)) {
+		tp_err_set(err, TP_ERR_FAILED, "the link's socket cannot be made in %s",
+			   s->record.link_dir);
+		return NULL;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		tp_err_errno(err, errno, "socketpair");
+		return NULL;
+	}
+	link = tp_asprintf("%s=%s", TP_LINK_ENV, tp_link_socket(s->link));
+	env[0] = link;
+	o.in_fd = o.out_fd = pair[1];
+	if (tp_child_start(&s->child, &o, err)) {
+		close(pair[0]);
+		close(pair[1]);
+		tp_err_prefix(err, "the sidecar");
+		return NULL;
+	}
+	close(pair[1]);
+	return tp_stream_from_fd(pair[0]);
+}
