@@ -4,9 +4,24 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "common/gate.h"
 #include "session/hostless.h"
 #include "session/supervise.h"
 #include "session/timings.h"
+
+struct here_opts {
+	struct tp_session_opts session; /* first: its table wants it */
+	char *gate;
+};
+
+static const struct tp_opt table[] = {
+	{ .name = "gate",
+	  .type = TP_OPT_STRING,
+	  .arg = "NAME",
+	  .help = "let entry gates that ask at this abstract socket go when the session is ready",
+	  .offset = offsetof(struct here_opts, gate) },
+	TP_OPT_MORE(tp_session_opt_table),
+};
 
 /* Docker's flags that are not the engine's to carry out. */
 static int check_flags(const struct tp_run_args *a, struct tp_err *err)
@@ -34,20 +49,25 @@ static void other_way(struct tp_err *err)
 			"is `tpdocker up` on the host, which has it.");
 }
 
-static int run_here(const struct tp_session_opts *o, const struct tp_run_args *args,
+static int run_here(const struct here_opts *here, const struct tp_run_args *args,
 		    struct tp_err *err)
 {
+	const struct tp_session_opts *o = &here->session;
 	struct tp_session s;
 	int rc, code;
 
 	tp_session_init(&s, o, args);
 	s.hostless = true;
+	if (here->gate)
+		tp_hostless_gates(&s, here->gate);
 	s.record.name = tp_strdup("session"); /* the only one in here */
 	rc = tp_session_prepare(&s, err);
 	if (rc)
 		other_way(err);
 	if (!rc)
 		rc = tp_session_start(&s, err);
+	if (!rc)
+		tp_hostless_ready(&s);
 	if (!rc && o->timings)
 		tp_timings_print(stderr);
 	if (!rc)
@@ -61,26 +81,35 @@ static int run_here(const struct tp_session_opts *o, const struct tp_run_args *a
 	return code;
 }
 
+static int check_gate(const char *name, struct tp_err *err)
+{
+	if (!name || (*name && strlen(name) <= TP_GATE_NAME_MAX && !strpbrk(name, "/ \n")))
+		return 0;
+	return tp_err_set(err, TP_ERR_USAGE, "--gate %s: at most %d characters, no / and no space",
+			  name, TP_GATE_NAME_MAX);
+}
+
 static int run_session(int argc, char **argv, struct tp_err *err)
 {
-	struct tp_session_opts o = { 0 };
+	struct here_opts o = { 0 };
 	struct tp_run_args args = { 0 };
-	int code = -1,
-	    behind = tp_run_flags_parse(&args, tp_session_opt_table, &o, argc, argv, 1, err);
+	int code = -1, behind = tp_run_flags_parse(&args, table, &o, argc, argv, 1, err);
 
-	if (o.help) {
+	if (o.session.help) {
 		tp_cmd_usage(&tp_cmd_session);
 		code = 0;
 	} else if (behind >= 0 && behind < argc) {
 		tp_err_set(err, TP_ERR_USAGE, "what is \"%s\" for? `session` takes options alone",
 			   argv[behind]);
-	} else if (behind >= 0 && !tp_session_opts_check(&o, err) && !check_flags(&args, err) &&
-		   !tp_hostless_check(&o, err)) {
-		tp_session_opts_apply(&o);
+	} else if (behind >= 0 && !tp_session_opts_check(&o.session, err) &&
+		   !check_gate(o.gate, err) && !check_flags(&args, err) &&
+		   !tp_hostless_check(&o.session, err)) {
+		tp_session_opts_apply(&o.session);
 		code = run_here(&o, &args, err);
 	}
+	free(o.gate);
 	tp_run_args_free(&args);
-	tp_session_opts_free(&o);
+	tp_session_opts_free(&o.session);
 	return code;
 }
 
@@ -88,7 +117,7 @@ const struct tp_cmd tp_cmd_session = {
 	.name = "session",
 	.synopsis = "[OPTIONS]",
 	.summary = "Hold a session in the sidecar's own container, without an engine.",
-	.options = tp_session_opt_table,
+	.options = table,
 	.notes =
 		"It is PID 1 of a container of the sidecar's image, and needs nothing of the host but\n"
 		"a kubeconfig:\n\n"

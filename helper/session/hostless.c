@@ -186,3 +186,37 @@ struct tp_stream *tp_hostless_sidecar(struct tp_session *s, struct tp_err *err)
 	close(pair[1]);
 	return tp_stream_from_fd(pair[0]);
 }
+
+static void gate_arrived(struct tp_session *s, unsigned int id, const char *tag)
+{
+	(void)tag;
+	if (s->described && s->tunnel_ready)
+		tp_volumes_gate_answer(s, id, NULL);
+	else if (s->n_gates == TP_GATES_MAX)
+		tp_volumes_gate_answer(s, id, "too many containers wait for the session");
+	else
+		s->gates[s->n_gates++] = id;
+}
+
+static void gate_left(struct tp_session *s, unsigned int id)
+{
+	for (size_t i = 0; i < s->n_gates; i++) {
+		if (s->gates[i] != id)
+			continue;
+		s->gates[i] = s->gates[--s->n_gates];
+		return;
+	}
+}
+
+void tp_hostless_gates(struct tp_session *s, const char *name)
+{
+	s->gate_name = name;
+	s->gate_arrived = gate_arrived;
+	s->gate_left = gate_left;
+}
+
+void tp_hostless_ready(struct tp_session *s)
+{
+	while (s->n_gates)
+		tp_volumes_gate_answer(s, s->gates[--s->n_gates], NULL);
+}

@@ -19,6 +19,12 @@
  * KUBECONFIG (/kube/config), XDG_RUNTIME_DIR, XDG_STATE_HOME. */
 int tp_hostless_check(const struct tp_session_opts *o, struct tp_err *err);
 
+/* Entry gates (common/gate.h) at the abstract socket NAME are let go once the session is ready: containers of a Compose file, say. Before
+ * tp_session_start; NAME must outlive S. */
+void tp_hostless_gates(struct tp_session *s, const char *name);
+/* The session is ready, and those go on that wait. */
+void tp_hostless_ready(struct tp_session *s);
+
 /* When the kubeconfig is known: the API server's name. -1 ERR. */
 int tp_hostless_prepare(struct tp_session *s, struct tp_err *err);
 /* Whether the engine put this container on a network whose containers it knows by name. */

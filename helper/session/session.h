@@ -34,6 +34,8 @@
 #include "session/tohost.h"
 #include "session/volumes.h"
 
+#define TP_GATES_MAX 64
+
 struct tp_session {
 	const struct tp_session_opts *opts;
 	const struct tp_run_args *args;
@@ -114,6 +116,9 @@ struct tp_session {
 	unsigned reconnects;  /* how often it was back */
 	bool container_phase; /* the user's container was launched */
 	bool background;
+	const char *gate_name;		  /* hostless: where entry gates ask; or NULL */
+	unsigned int gates[TP_GATES_MAX]; /* those that wait until the session is ready */
+	size_t n_gates;
 	bool hostless; /* no engine: we are in the sidecar's container (hostless.h) */
 	char run_id[TP_SESSION_ID_MAX]; /* TP_LABEL_RUN of the user's container */
 	struct tp_watch *joined_watch;

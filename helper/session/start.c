@@ -293,6 +293,8 @@ static void sidecar_started(void *arg)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
 	if (s->volumes == TP_VOLUMES_SSHFS)
 		tp_control_sends(s->control, TP_CTL_DOOR, s->companion.door);
+	if (s->gate_name)
+		tp_control_sends(s->control, TP_CTL_GATES, s->gate_name);
 	if (s->volumes == TP_VOLUMES_COPY) {
 		tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
 
