@@ -187,15 +187,14 @@ struct tp_stream *tp_hostless_sidecar(struct tp_session *s, struct tp_err *err)
 	return tp_stream_from_fd(pair[0]);
 }
 
-static void gate_arrived(struct tp_session *s, unsigned int id, const char *tag)
+static void gate_arrived(struct tp_session *s, const struct tp_gate *g)
 {
-	(void)tag;
 	if (s->described && s->tunnel_ready)
-		tp_volumes_gate_answer(s, id, NULL);
+		tp_volumes_gate_answer(s, g->id, NULL);
 	else if (s->n_gates == TP_GATES_MAX)
-		tp_volumes_gate_answer(s, id, "too many containers wait for the session");
+		tp_volumes_gate_answer(s, g->id, "too many containers wait for the session");
 	else
-		s->gates[s->n_gates++] = id;
+		s->gates[s->n_gates++] = g->id;
 }
 
 static void gate_left(struct tp_session *s, unsigned int id)

@@ -231,6 +231,5 @@ void tp_session_free(struct tp_session *s)
 	tp_close_p(&s->guardian_fd);
 	tp_close_p(&s->joined_fd);
 	free(s->joined_refusal);
-	free(s->volumes_root);
 	tp_loop_free(s->loop);
 }

@@ -125,7 +125,6 @@ struct tp_session {
 	int joined_fd;	    /* our part in a background session (join.h); -1: the session is ours */
 	bool joined_passed; /* our container came through its gate there */
 	char *joined_refusal; /* or why not */
-	char *volumes_root;   /* TELEPRESENCE_ROOT there; NULL: as the options have it */
 	bool cluster_undone, engine_undone;
 	bool ending; /* tp_session_end is under way */
 
