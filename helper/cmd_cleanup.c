@@ -168,8 +168,10 @@ static int cleanup_orphans(const struct tp_session_opts *o, struct tp_err *err)
 		else
 			tp_info("removed the containers of session %s", id);
 	}
-	if (list)
+	if (list) {
 		tp_cleanup_volumes(e, me, NULL);
+		tp_cleanup_compose_volumes(e, NULL);
+	}
 	tp_engine_free(e);
 	tp_docker_endpoint_free(&ep);
 	return rc;

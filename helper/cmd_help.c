@@ -14,6 +14,8 @@ const struct tp_cmd *const tp_cmds[] = {
 	&tp_cmd_logs,
 	&tp_cmd_session,
 	&tp_cmd_env,
+	&tp_cmd_compose,
+	&tp_cmd_devcontainer,
 	&tp_cmd_cleanup,
 	&tp_cmd_version,
 	&tp_cmd_help,

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "compose/override.h"
 #include "common/control.h"
 #include "docker/launch.h"
 #include "kube/pod.h"
@@ -155,6 +156,26 @@ void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel
 			continue;
 		}
 		if (tp_engine_volume_remove(e, name, c, &err) && err.kind != TP_ERR_CONFLICT)
+			tp_verbose("%s", err.msg);
+	}
+}
+
+void tp_cleanup_compose_volumes(struct tp_engine *e, struct tp_cancel *c)
+{
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *answer = tp_engine_volumes(e, TP_LABEL_COMPOSE, c, &err);
+	const struct tp_json *list = tp_json_get(answer, "Volumes");
+
+	if (!answer)
+		tp_verbose("%s", err.msg);
+	for (size_t i = 0; i < tp_json_len(list); i++) {
+		const char *name = tp_json_str_at(tp_json_at(list, i), "Name");
+
+		if (!name)
+			continue;
+		if (!tp_engine_volume_remove(e, name, c, &err))
+			tp_info("removed the volume %s", name);
+		else if (err.kind != TP_ERR_CONFLICT)
 			tp_verbose("%s", err.msg);
 	}
 }

@@ -26,6 +26,10 @@ int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel
 /* Volumes of OWNER's sessions that have no record any more: those whose kept container the user has removed since. */
 void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c);
 
+/* Removes the volumes with the entry gate that compose projects left and no container has: they hold nothing but
+ * what the image has. */
+void tp_cleanup_compose_volumes(struct tp_engine *e, struct tp_cancel *c);
+
 /* Both, connecting as the record says; on success the record is removed. UNTIL: as tp_now_ms; what cannot be reached is tried again with
  * backoff until then. The record's lock must be held. */
 int tp_cleanup_record(struct tp_record *r, long long until, struct tp_cancel *c,
