@@ -291,6 +291,8 @@ static void write_rights(const struct tp_compose_plan *p, struct tp_yw *w)
 	if (p->mounts) {
 		tp_yw_str(w, NULL, "SYS_ADMIN");
 		tp_yw_str(w, NULL, "SYS_CHROOT");
+		tp_yw_str(w, NULL,
+			  "DAC_OVERRIDE"); /* a place for a mount in another user's folder */
 	}
 	tp_yw_end(w);
 	tp_yw_line(w, "security_opt");

@@ -1,0 +1,105 @@
+#!/usr/bin/env bats
+# A Compose project with its override, for real: the session is in the
+# sidecar's container, and docker compose alone starts and ends it.
+
+load lib/common
+
+setup_file() {
+    load lib/common
+    COMPOSE=$("$root/tests/setup/compose")
+    if [[ $COMPOSE == /* ]]; then PATH=${COMPOSE%/*}:$PATH; fi
+    export COMPOSE PATH
+    unset COMPOSE_FILE COMPOSE_PROFILES
+    user_setup web api
+    dir=$BATS_FILE_TMPDIR/project project=$TPT_ID port=$(free_port)
+    export dir project port
+    mkdir "$dir"
+    cd "$dir"
+    # The API server of the tests is a container on this network.
+    cat >compose.yaml <<END
+name: $project
+services:
+  web:
+    image: $client
+    command: [python3, -m, http.server, "8080"]
+    ports: ["127.0.0.1:$port:8080"]
+    environment: {ROLE: mine}
+    networks: [default, cluster]
+    init: true
+    depends_on: [db]
+  db:
+    image: $client
+    command: [python3, -m, http.server, "5432"]
+    init: true
+networks:
+  cluster: {name: tpdocker-test, external: true}
+END
+}
+
+teardown_file() {
+    load lib/common
+    cd "$dir"
+    compose down --volumes --timeout 40 >/dev/null 2>&1
+    user_teardown
+}
+
+compose() { $COMPOSE -f compose.yaml -f .tpdocker/compose.yaml "$@"; }
+setup() { cd "$dir" || return; }
+teardown() { if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then compose logs tpdocker-web; fi; }
+
+override() { tpd compose override --service web=deployment/web:app --volumes off --output .tpdocker/compose.yaml; }
+in_web() { compose exec -T web "$@"; }
+environ() { in_web sh -c "tr '\\0' '\\n' </proc/1/environ"; }
+serves() { in_web curl -sSfm 5 -o /dev/null http://localhost:8080/; }
+replicas() { json deployment web | jq -r .spec.replicas; }
+
+@test "up: web is in the cluster, in the place of the deployment" {
+    override
+    compose up --detach --quiet-pull
+    eventually 20 serves
+    equal "$(replicas)" 0
+    matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
+    matches "$(in_web dig +short +search api)" '^10\.'
+    # every value of the pod's environment, less what is the user's own
+    real=$(k get deploy web -o json | jq -r '.spec.template.spec.containers[0].env[] | select(.name == "DOLLAR") | .value')
+    matches "$(environ)" '^API_SERVICE_HOST=10\.' '^ROLE=mine$' '^TELEPRESENCE_METHOD=container$'
+    equal "$(environ | sed -n 's/^DOLLAR=//p')" "$real"
+    equal "$(in_web sh -lc 'printf %s. "$TRAILING_NEWLINE"')" $'ends with two newlines\n\n.'
+    lacks "$(docker inspect "$(compose ps -q web)" "$(compose ps -q tpdocker-web)")" 'ends with two newlines'
+}
+
+@test "local names are local, both ways; ports are published here" {
+    in_web curl -sSfm 5 -o /dev/null http://db:5432/
+    compose exec -T db curl -sSfm 5 -o /dev/null http://web:8080/
+    curl -sSfm 5 -o /dev/null "http://127.0.0.1:$port/"
+    lacks "$(compose exec -T db dig +short +search api || true)" '^10\.'
+}
+
+@test "restart web: it has all again, and the session has not noticed" {
+    pod=$(agent_pod)
+    compose restart --timeout 5 web
+    eventually 20 serves
+    matches "$(environ)" '^API_SERVICE_HOST=10\.'
+    matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
+    equal "$(agent_pod)" "$pod"
+}
+
+@test "up after an edit: web alone is made anew" {
+    pod=$(agent_pod)
+    sed -i 's/ROLE: mine/ROLE: mine, NEW: one/' compose.yaml
+    override
+    compose up --detach
+    eventually 20 serves
+    matches "$(environ)" '^NEW=one$' '^API_SERVICE_HOST=10\.'
+    equal "$(agent_pod)" "$pod"
+    matches "$(compose ps --all)" 'tpdocker-web.*healthy'
+}
+
+@test "down: the workload is as before, and nothing is left" {
+    compose down --timeout 40
+    equal "$(replicas)" 2
+    equal "$(docker ps -aq --filter "label=com.docker.compose.project=$project")" ''
+    tpd cleanup
+    equal "$(docker volume ls -q --filter "label=com.docker.compose.project=$project")" ''
+    as_before 60
+}
