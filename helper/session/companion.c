@@ -259,7 +259,7 @@ static void explain(struct tp_err *err)
 	tp_err_prefix(err, "the pod's volumes cannot be mounted");
 	if (fuse)
 		tp_err_hint(err, "The engine's machine lacks FUSE; there, as root: modprobe fuse. "
-				 "Or use --volumes off, which needs none.");
+				 "Or use --volumes copy, or off, which need none.");
 }
 
 void tp_companion_start(struct tp_session *s, const struct tp_sidecar_spec *spec,

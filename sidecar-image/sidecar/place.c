@@ -229,7 +229,7 @@ static int keep_it_private(const struct placing *p, const struct wanted *w, stru
 		err, TP_ERR_FAILED,
 		"the pod's volume at %s lies below the mount at %s, which is shared with the host",
 		w->path, parent->point);
-	return tp_err_hint(err, "Mount that one without shared or rshared, or use --volumes off.");
+	return tp_err_hint(err, "Mount that one without shared or rshared, or use --volumes copy.");
 }
 
 /* ------------------------------------------- user's mounts below the pod's */

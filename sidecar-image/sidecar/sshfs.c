@@ -58,7 +58,8 @@ static int fuse_mount(int fuse, struct tp_err *err)
 	if (mount(MOUNT_SOURCE, TREE, "fuse.sshfs", MS_NOSUID | MS_NODEV, data) < 0) {
 		tp_err_errno(err, errno, "cannot mount a FUSE file system");
 		return tp_err_hint(
-			err, "Does the engine's machine forbid it? --volumes off does without.");
+			err,
+			"Does the engine's machine forbid it? --volumes copy does without, and so does off.");
 	}
 	return 0;
 }
@@ -172,7 +173,7 @@ int sshfs_start(struct mounts *m, struct tp_err *err)
 
 	if (fuse < 0) {
 		tp_err_errno(err, errno, "/dev/fuse of the engine's machine cannot be opened");
-		return tp_err_hint(err, "Load it there (modprobe fuse), or use --volumes off.");
+		return tp_err_hint(err, "Load it there (modprobe fuse), or use --volumes copy.");
 	}
 	if (fuse_mount(fuse, err) < 0)
 		return -1;

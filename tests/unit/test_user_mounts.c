@@ -111,7 +111,7 @@ static void test_root(void **state)
 		bool ok = i < TP_ARRAY_SIZE(good);
 		const char *root = ok ? good[i] : bad[i - TP_ARRAY_SIZE(good)];
 		struct tp_err err = { 0 };
-		int rc = tp_volumes_check(NULL, root, &err);
+		int rc = tp_volumes_check(NULL, root, NULL, &err);
 
 		if (ok) {
 			assert_ok(rc, &err);
@@ -129,10 +129,10 @@ static void test_kind(void **state)
 	struct tp_err err = { 0 };
 
 	(void)state;
-	assert_ok(tp_volumes_check("sshfs", NULL, &err), &err);
-	assert_ok(tp_volumes_check("off", NULL, &err), &err);
-	assert_int_equal(tp_volumes_check("nfs", NULL, &err), -1);
-	assert_int_equal(tp_volumes_check("", NULL, &err), -1);
+	assert_ok(tp_volumes_check("sshfs", NULL, NULL, &err), &err);
+	assert_ok(tp_volumes_check("off", NULL, NULL, &err), &err);
+	assert_int_equal(tp_volumes_check("nfs", NULL, NULL, &err), -1);
+	assert_int_equal(tp_volumes_check("", NULL, NULL, &err), -1);
 	assert_int_equal(tp_volumes_wanted(NULL), TP_VOLUMES_SSHFS);
 	assert_int_equal(tp_volumes_wanted("sshfs"), TP_VOLUMES_SSHFS);
 	assert_int_equal(tp_volumes_wanted("off"), TP_VOLUMES_OFF);
