@@ -9,6 +9,8 @@
 #include "session/supervise.h"
 #include "session/timings.h"
 
+#define GATE "tpdocker-gate" /* where entry gates ask, unless the user says otherwise */
+
 struct here_opts {
 	struct tp_session_opts session; /* first: its table wants it */
 	char *gate;
@@ -18,7 +20,8 @@ static const struct tp_opt table[] = {
 	{ .name = "gate",
 	  .type = TP_OPT_STRING,
 	  .arg = "NAME",
-	  .help = "let entry gates that ask at this abstract socket go when the session is ready",
+	  .help = "where entry gates of containers that join ask for the session: an abstract socket (default: " GATE
+		  ")",
 	  .offset = offsetof(struct here_opts, gate) },
 	TP_OPT_MORE(tp_session_opt_table),
 };
@@ -58,16 +61,19 @@ static int run_here(const struct here_opts *here, const struct tp_run_args *args
 
 	tp_session_init(&s, o, args);
 	s.hostless = true;
-	if (here->gate)
-		tp_hostless_gates(&s, here->gate);
+	tp_hostless_gates(&s, here->gate ? here->gate : GATE);
+	if (s.volumes == TP_VOLUMES_SSHFS && !o->volumes) {
+		tp_autofree char *lacks = tp_hostless_lacks();
+
+		if (lacks)
+			s.volumes = TP_VOLUMES_OFF; /* said when the pod is known to have any */
+	}
 	s.record.name = tp_strdup("session"); /* the only one in here */
 	rc = tp_session_prepare(&s, err);
 	if (rc)
 		other_way(err);
 	if (!rc)
 		rc = tp_session_start(&s, err);
-	if (!rc)
-		tp_hostless_ready(&s);
 	if (!rc && o->timings)
 		tp_timings_print(stderr);
 	if (!rc)
@@ -126,6 +132,7 @@ const struct tp_cmd tp_cmd_session = {
 		"      " TP_IMAGE " session --swap-deployment web\n"
 		"  docker run --network container:web-net my/web:dev\n\n"
 		"docker stop (with -t 40) ends it and restores the workload. Its health is what\n"
-		"`tpdocker-sidecar health` tells.",
+		"`tpdocker-sidecar health` tells. Containers that join through an entry gate have the\n"
+		"pod's environment, and its volumes if this one may mount: docs/sessions.md.",
 	.run = run_session,
 };

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "docker/plugin.h"
 #include "http/http.h"
+#include "session/hostless.h"
 #include "session/timings.h"
 
 int main(int argc, char **argv)
@@ -57,6 +58,7 @@ int main(int argc, char **argv)
 	if (plugin.called && !c->hidden)
 		tp_plugin_follow();
 	tp_http_global_init();
+	tp_hostless_mark();
 	/* A command looks at argv from its own name on. */
 	code = c->run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv, &err);
 	if (code < 0) {

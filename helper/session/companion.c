@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "session/hostless.h"
 #include "session/session.h"
 #include "session/timings.h"
 
@@ -179,8 +180,8 @@ static void on_end(void *arg, const char *reason)
 
 	if (s->ending || s->companion.stopped)
 		return;
-	tp_err_set(&e, TP_ERR_FAILED, "the container that mounts the pod's volumes is gone: %s",
-		   reason);
+	tp_err_set(&e, TP_ERR_FAILED, "the %s that mounts the pod's volumes is gone: %s",
+		   s->hostless ? "process" : "container", reason);
 	if (s->companion.log.len)
 		tp_err_hint(&e, "the end of its log:\n%s", s->companion.log.data);
 	tp_session_fail(s, &e);
@@ -199,8 +200,8 @@ void tp_companion_describe(struct tp_session *s)
 
 	if (s->volumes != TP_VOLUMES_SSHFS || !s->described || c->told)
 		return;
-	if (!mounts->n && !s->opts->volumes) {
-		/* Nobody asked for it, and there is nothing to mount. */
+	if (!mounts->n && !s->opts->volumes && !s->hostless) {
+		/* Nobody asked for it, and there is nothing to mount. (Gates may wait for it already without an engine.) */
 		s->volumes = TP_VOLUMES_OFF;
 		tp_companion_stop(s);
 		return;
@@ -209,9 +210,12 @@ void tp_companion_describe(struct tp_session *s)
 		tp_session_fail(s, &c->err);
 		return;
 	}
-	if (!c->control)
+	/* Gates that wait there already go to where the tunnel has to be. */
+	if (!c->control || (s->hostless && !s->tunnel_ready))
 		return;
 	c->told = true;
+	if (s->hostless)
+		tp_hostless_described(s);
 	send_list(c->control, TP_CTL_READ_ONLY, &s->remote.read_only);
 	if (s->user_image) {
 		tp_control_sends(c->control, TP_CTL_IMAGE_KNOWN, "");
@@ -228,8 +232,11 @@ static void started(void *arg)
 	struct tp_session *s = arg;
 	struct tp_companion *c = &s->companion;
 	struct tp_control_events ev = { on_frame, on_end, s };
-	tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
+	tp_autofree char *gates =
+		s->gate_name ? tp_strdup(s->gate_name) : tp_volumes_gate_name(s->record.id);
 
+	if (s->hostless)
+		tp_hostless_listen(s, &c->child_err, &c->child, on_stderr);
 	c->control = tp_control_new(s->loop, tp_steal(&c->stream), &ev);
 	if (s->opts->verbose)
 		tp_control_sends(c->control, TP_CTL_VERBOSE, "yes");
@@ -286,6 +293,19 @@ failed:
 	tp_loop_post(s->loop, not_started, s);
 }
 
+int tp_companion_start_child(struct tp_session *s, struct tp_err *err)
+{
+	struct tp_companion *c = &s->companion;
+
+	c->log = TP_BUF_INIT(LOG_MAX);
+	c->stream = tp_hostless_companion(s, err);
+	if (!c->stream)
+		return tp_err_prefix(err, "the pod's volumes cannot be mounted");
+	tp_timings_mark("companion started");
+	tp_loop_post(s->loop, started, s);
+	return 0;
+}
+
 void tp_companion_stop(struct tp_session *s)
 {
 	s->companion.stopped = true;
@@ -297,6 +317,8 @@ void tp_companion_free(struct tp_companion *c)
 {
 	tp_control_free(c->control);
 	tp_stream_close(c->stream);
+	tp_watch_del(c->child_err.watch);
+	tp_child_free(&c->child);
 	tp_buf_free(&c->log);
 	tp_free_secret(c->door);
 	free(c->refusal);

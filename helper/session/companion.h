@@ -3,18 +3,31 @@
  * The companion: a container beside the sidecar, of the same image, that
  * mounts the pod's files into the user's container (sidecar/mounts.h). It has
  * what mounting needs and the sidecar and the user's container must not have.
+ * Without an engine (hostless.h) it is a process beside the sidecar's, in one container.
  */
 #ifndef TP_SESSION_COMPANION_H
 #define TP_SESSION_COMPANION_H
 
+#include "base/child.h"
+#include "base/loop.h"
 #include "docker/engine.h"
 #include "session/sidecar.h"
 
 struct tp_session;
 
+/* What a child of a session without an engine writes to its stderr. */
+struct tp_errpipe {
+	struct tp_watch *watch;
+	int fd;
+	void (*fn)(void *arg, const char *p, size_t n);
+	void *arg;
+};
+
 struct tp_companion {
 	char *door; /* "NAME TOKEN": where it has its SFTP sessions; a secret */
 	char id[65];
+	struct tp_child child; /* in the place of the container, without an engine */
+	struct tp_errpipe child_err;
 	struct tp_stream *stream; /* between the task and the loop */
 	struct tp_control *control;
 	struct tp_buf log; /* the end of its stderr, for error texts */
@@ -36,6 +49,9 @@ char *tp_companion_door(const char *session);
  * the pod turns out to have no volumes: what went wrong is kept until that is known. */
 void tp_companion_start(struct tp_session *s, const struct tp_sidecar_spec *spec,
 			struct tp_cancel *c);
+
+/* The same, as a child. */
+int tp_companion_start_child(struct tp_session *s, struct tp_err *err);
 
 /* In the loop: the pod's volumes are known (or, as often, not yet). */
 void tp_companion_describe(struct tp_session *s);

@@ -93,7 +93,12 @@ void tp_session_end(struct tp_session *s)
 		s->recorded = false;
 		return;
 	}
-	tp_warn("a background process goes on trying for 10 minutes; "
-		"`%s cleanup` does it later",
-		tp_program());
+	if (s->hostless)
+		tp_warn("the next start of this container tries it again, and so does `%s cleanup` "
+			"anywhere",
+			tp_program());
+	else
+		tp_warn("a background process goes on trying for 10 minutes; "
+			"`%s cleanup` does it later",
+			tp_program());
 }

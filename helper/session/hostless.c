@@ -4,11 +4,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -18,7 +19,6 @@
 #include "http/http.h"
 
 #define KUBE_CONFIG "/kube/config"
-#define CAP_ADMIN   12 /* CAP_NET_ADMIN */
 #define TMPFS_MAGIC 0x01021994
 #define RAMFS_MAGIC 0x858458f6L
 #define FILE_MAX    (256u << 10)
@@ -29,6 +29,71 @@ static int how_to(struct tp_err *err)
 		err,
 		"docker run --user 0 --cap-add NET_ADMIN --tmpfs /run/tpdocker:mode=0700,exec \\\n"
 		"    -v ~/.kube:/kube:ro " TP_IMAGE " session --swap-deployment web");
+}
+
+static bool has_cap(unsigned int cap)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	return !syscall(SYS_capget, &h, data) && data[cap / 32].effective & 1u << cap % 32;
+}
+
+void tp_hostless_mark(void)
+{
+	if (!access(TP_SIDECAR_PROGRAM, X_OK) && has_cap(CAP_NET_ADMIN))
+		tp_http_mark(TP_SIDECAR_MARK);
+}
+
+/* AppArmor's "docker-default (enforce)" and SELinux's container_t forbid mounts, whatever the capabilities. */
+static bool is_confined(const char *by)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(4096);
+
+	return !tp_read_file("/proc/self/attr/current", &b) && b.data && strstr(b.data, by);
+}
+
+char *tp_hostless_lacks(void)
+{
+	static const struct {
+		unsigned int cap;
+		const char *name;
+	} caps[] = { { CAP_SYS_ADMIN, "SYS_ADMIN" },
+		     { CAP_SYS_CHROOT, "SYS_CHROOT" },
+		     { CAP_DAC_OVERRIDE, "DAC_OVERRIDE" } };
+	TP_AUTO_BUF flags = TP_BUF_INIT(1024);
+	tp_autoclose int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	for (size_t i = 0; i < TP_ARRAY_SIZE(caps); i++)
+		if (!has_cap(caps[i].cap))
+			tp_buf_printf(&flags, " --cap-add %s", caps[i].name);
+	if (fuse < 0)
+		tp_buf_puts(&flags, " --device /dev/fuse");
+	if (is_confined("(enforce)"))
+		tp_buf_puts(&flags, " --security-opt apparmor=unconfined");
+	if (is_confined(":container_t:"))
+		tp_buf_puts(&flags, " --security-opt label=disable");
+	return flags.len ? tp_strdup(flags.data + 1) : NULL;
+}
+
+static int check_volumes(const struct tp_session_opts *o, struct tp_err *err)
+{
+	tp_autofree char *lacks = NULL;
+
+	if (!o->volumes || !strcmp(o->volumes, "off"))
+		return 0;
+	if (!strcmp(o->volumes, "copy")) {
+		tp_err_set(err, TP_ERR_USAGE,
+			   "--volumes copy: it takes an engine to copy into containers, and this "
+			   "session has none");
+		return tp_err_hint(err, "It is sshfs or off here; `tpdocker up` on the host can "
+					"copy.");
+	}
+	lacks = tp_hostless_lacks();
+	if (!lacks)
+		return 0;
+	tp_err_set(err, TP_ERR_USAGE, "--volumes sshfs: the container may not mount");
+	return tp_err_hint(err, "Give it what that takes: %s", lacks);
 }
 
 static void set_default(const char *name, const char *value)
@@ -51,7 +116,7 @@ int tp_hostless_check(const struct tp_session_opts *o, struct tp_err *err)
 			   "root there");
 		return how_to(err);
 	}
-	if (prctl(PR_CAPBSET_READ, CAP_ADMIN) != 1) {
+	if (!has_cap(CAP_NET_ADMIN)) {
 		tp_err_set(err, TP_ERR_USAGE, "the container lacks the capability NET_ADMIN");
 		return how_to(err);
 	}
@@ -69,6 +134,8 @@ int tp_hostless_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--host, --docker-context and --docker-path: this "
 				  "session has no engine");
+	if (check_volumes(o, err))
+		return -1;
 	if (!access(KUBE_CONFIG, F_OK))
 		set_default("KUBECONFIG", KUBE_CONFIG);
 	set_default("HOME", "/root");
@@ -141,7 +208,6 @@ int tp_hostless_prepare(struct tp_session *s, struct tp_err *err)
 					       "http_proxy" };
 	struct tp_err ignored;
 
-	tp_http_mark(TP_SIDECAR_MARK);
 	for (size_t i = 0; i < TP_ARRAY_SIZE(proxies); i++)
 		pin(getenv(proxies[i]), &ignored); /* it says so itself when it is not reached */
 	return pin(s->kc.server, err);
@@ -156,35 +222,76 @@ bool tp_hostless_local_net(void)
 	       strstr(b.data, "nameserver 127.0.0.11");
 }
 
+/* A role of the sidecar's program, with a socketpair for its control channel. */
+static struct tp_stream *start_role(struct tp_child *child, char *role, char *const *env,
+				    struct tp_err *err)
+{
+	static char program[] = TP_SIDECAR_PROGRAM;
+	char *const argv[] = { program, role, NULL };
+	struct tp_child_opts o = {
+		.argv = argv, .env_add = env, .err = TP_STDIO_PIPE, .new_session = true
+	};
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		tp_err_errno(err, errno, "socketpair");
+		return NULL;
+	}
+	o.in_fd = o.out_fd = pair[1];
+	if (tp_child_start(child, &o, err)) {
+		close(pair[0]);
+		close(pair[1]);
+		tp_err_prefix(err, "tpdocker-sidecar %s", role);
+		return NULL;
+	}
+	close(pair[1]);
+	return tp_stream_from_fd(pair[0]);
+}
+
 struct tp_stream *tp_hostless_sidecar(struct tp_session *s, struct tp_err *err)
 {
-	static char program[] = TP_SIDECAR_PROGRAM, run[] = "run";
-	char *const argv[] = { program, run, NULL };
+	static char role[] = "run";
 	tp_autofree char *link = NULL;
 	char *env[] = { NULL, NULL };
-	struct tp_child_opts o = { .argv = argv, .env_add = env, .new_session = true };
-	int pair[2];
 
 	if (!tp_link_socket(s->link)) {
 		tp_err_set(err, TP_ERR_FAILED, "the link's socket cannot be made in %s",
 			   s->record.link_dir);
 		return NULL;
 	}
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
-		tp_err_errno(err, errno, "socketpair");
-		return NULL;
-	}
 	link = tp_asprintf("%s=%s", TP_LINK_ENV, tp_link_socket(s->link));
 	env[0] = link;
-	o.in_fd = o.out_fd = pair[1];
-	if (tp_child_start(&s->child, &o, err)) {
-		close(pair[0]);
-		close(pair[1]);
-		tp_err_prefix(err, "the sidecar");
-		return NULL;
+	return start_role(&s->child, role, env, err);
+}
+
+struct tp_stream *tp_hostless_companion(struct tp_session *s, struct tp_err *err)
+{
+	static char role[] = "mounts";
+
+	return start_role(&s->companion.child, role, NULL, err);
+}
+
+static void on_errors(void *arg, int events)
+{
+	struct tp_errpipe *p = arg;
+	char chunk[4096];
+	ssize_t n = read(p->fd, chunk, sizeof(chunk));
+
+	(void)events;
+	if (n > 0) {
+		p->fn(p->arg, chunk, (size_t)n);
+	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
+		tp_watch_del(p->watch);
+		p->watch = NULL;
 	}
-	close(pair[1]);
-	return tp_stream_from_fd(pair[0]);
+}
+
+void tp_hostless_listen(struct tp_session *s, struct tp_errpipe *p, const struct tp_child *child,
+			void (*fn)(void *arg, const char *p, size_t n))
+{
+	*p = (struct tp_errpipe){ .fd = child->err, .fn = fn, .arg = s };
+	fcntl(p->fd, F_SETFL, O_NONBLOCK);
+	p->watch = tp_watch_add(s->loop, p->fd, TP_READ, on_errors, p);
 }
 
 static void gate_arrived(struct tp_session *s, const struct tp_gate *g)
@@ -214,8 +321,22 @@ void tp_hostless_gates(struct tp_session *s, const char *name)
 	s->gate_left = gate_left;
 }
 
+void tp_hostless_described(struct tp_session *s)
+{
+	tp_autofree char *lacks = s->opts->volumes ? NULL : tp_hostless_lacks();
+
+	if (lacks && s->remote.mounts.n)
+		tp_warn("the pod's volumes are left out, as this container may not mount; it may "
+			"with: %s (--volumes off: without this line)",
+			lacks);
+	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
+				   tp_volumes_root(s));
+	tp_volumes_gate_env(s);
+}
+
 void tp_hostless_ready(struct tp_session *s)
 {
+	tp_control_sends(s->control, TP_CTL_SERVING, "");
 	while (s->n_gates)
 		tp_volumes_gate_answer(s, s->gates[--s->n_gates], NULL);
 }

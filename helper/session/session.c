@@ -28,6 +28,7 @@ void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 	s->joined_fd = -1;
 	tp_record_new_id(s->run_id);
 	s->child = TP_CHILD_INIT;
+	s->companion.child = TP_CHILD_INIT;
 	s->sidecar_log = TP_BUF_INIT(SIDECAR_LOG_MAX);
 	s->loop = tp_loop_new();
 	s->volumes = tp_volumes_wanted(o->volumes);
@@ -202,6 +203,7 @@ void tp_session_free(struct tp_session *s)
 	tp_copying_free(&s->copying);
 	tp_control_free(s->control);
 	tp_stream_close(s->sidecar_stream);
+	tp_watch_del(s->child_err.watch);
 	tp_child_free(&s->child);
 	tp_engine_free(s->engine);
 	tp_docker_endpoint_free(&s->ep);

@@ -107,7 +107,8 @@ struct tp_session {
 	bool signal_from_terminal; /* the one being handled: our whole process group has it */
 	long long terminal_signal; /* when the last one of those came, tp_now_ms; 0: never */
 
-	struct tp_child child; /* the docker CLI */
+	struct tp_child child; /* the docker CLI; hostless: the sidecar */
+	struct tp_errpipe child_err;
 	struct tp_watch *child_watch;
 	struct tp_timer *stop_timer;
 	int child_status;

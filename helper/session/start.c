@@ -236,6 +236,8 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		use_spec_mounts(s);
 		s->described = true;
 		tp_timings_mark("environment read");
+		if (s->hostless && s->volumes != TP_VOLUMES_SSHFS)
+			tp_hostless_described(s);
 		tp_companion_describe(s);
 		/* Of a pod that is ours its spec has told it all; see above. */
 		if (s->volumes == TP_VOLUMES_COPY && s->record.mode == TP_MODE_EXISTING)
@@ -243,6 +245,7 @@ static void control_frame(void *arg, const struct tp_frame *f)
 	} else if (!strcmp(f->name, TP_CTL_READY)) {
 		tp_timings_mark("tunnel in use");
 		s->tunnel_ready = true;
+		tp_companion_describe(s);
 	} else if (!strcmp(f->name, TP_CTL_TIMING)) {
 		timing_frame(f);
 	} else if (!strcmp(f->name, TP_CTL_WARN)) {
@@ -278,6 +281,8 @@ static void sidecar_started(void *arg)
 	struct tp_control_events ev = { control_frame, control_ended, s };
 	bool local = s->hostless ? tp_hostless_local_net() : tp_sidecar_local_net(s->args);
 
+	if (s->hostless)
+		tp_hostless_listen(s, &s->child_err, &s->child, sidecar_stderr);
 	s->control = tp_control_new(s->loop, tp_steal(&s->sidecar_stream), &ev);
 	tp_control_sends(s->control, TP_CTL_PRIVATE_KEY, s->private_key);
 	tp_control_sends(s->control, TP_CTL_NONCE, tp_link_nonce(s->link));
@@ -293,7 +298,7 @@ static void sidecar_started(void *arg)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
 	if (s->volumes == TP_VOLUMES_SSHFS)
 		tp_control_sends(s->control, TP_CTL_DOOR, s->companion.door);
-	if (s->gate_name)
+	if (s->gate_name && s->volumes != TP_VOLUMES_SSHFS)
 		tp_control_sends(s->control, TP_CTL_GATES, s->gate_name);
 	if (s->volumes == TP_VOLUMES_COPY) {
 		tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
@@ -337,7 +342,7 @@ static int start_child(void *arg, struct tp_cancel *c, struct tp_err *err)
 		return -1;
 	tp_timings_mark("sidecar started");
 	tp_loop_post(s->loop, sidecar_started, s);
-	return 0;
+	return s->volumes == TP_VOLUMES_SSHFS ? tp_companion_start_child(s, err) : 0;
 }
 
 /* ------------------------------------------------------------------- both */

@@ -10,6 +10,7 @@
 #include "base/trim.h"
 #include "session/cleanup.h"
 #include "session/ctlsock.h"
+#include "session/hostless.h"
 #include "session/known.h"
 #include "session/remake.h"
 
@@ -293,6 +294,7 @@ int tp_supervise_here(struct tp_session *s, struct tp_err *err)
 
 	if (listen_for(&u, err))
 		return -1;
+	tp_hostless_ready(s);
 	serve(&u);
 	*err = s->err;
 	tp_ctlsock_free(u.ctl);

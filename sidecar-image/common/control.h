@@ -51,6 +51,8 @@
 #define TP_CTL_GATE_FAIL "gate-fail" /* "ID REASON" */
 #define TP_CTL_GATE_ENV \
 	"gate-env" /* "NAME=VALUE" strings, each with a NUL behind it: what gates get that are let go from now on */
+#define TP_CTL_SERVING \
+	"serving" /* empty: the session is ready; without an engine the health check is told so from now on */
 #define TP_CTL_DOOR \
 	"door" /* "NAME TOKEN": at this abstract socket an SFTP session is had for the token */
 #define TP_CTL_UNDIALLED \

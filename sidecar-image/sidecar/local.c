@@ -227,7 +227,8 @@ static void on_peer(void *arg, int events)
 		drop_waiting(w);
 		end_peer(p);
 	} else if (n == 6 && memcmp(word, "health", 6) == 0) {
-		if (s->ready_said && !s->down_said)
+		/* without an engine nobody else is told when all of it is there */
+		if (s->ready_said && !s->down_said && (s->serving || !getenv(TP_LINK_ENV)))
 			send_with_fd(p->fd, "ready", 5, -1);
 		end_peer(p);
 	} else if (n == 6 && memcmp(word, "tunnel", 6) == 0 && fd >= 0) {

@@ -1,24 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "sidecar/sidecar.h"
-
-/* The helper is in this image as well. */
-static int session(int argc, char **argv)
-{
-	char **words = tp_calloc((size_t)argc + 2, sizeof(*words));
-
-	words[0] = (char *)TP_HELPER_PROGRAM;
-	for (int i = 0; i < argc; i++)
-		words[i + 1] = argv[i];
-	execv(words[0], words);
-	fprintf(stderr, "tpdocker-sidecar: %s: %s\n", words[0], strerror(errno));
-	return 125;
-}
 
 static const struct {
 	const char *name, *what;
@@ -26,7 +11,7 @@ static const struct {
 } commands[] = {
 	{ "run", "own a session's network (PID 1); driven by tpdocker on stdin", sidecar_run },
 	{ "session", "a whole session in this container: `docker run ... session --help`",
-	  session },
+	  sidecar_session },
 	{ "health", "whether the session is ready", sidecar_health },
 	{ "link", "carry one connection to the agent (or the helper: host) on stdin and stdout",
 	  sidecar_link },

@@ -99,6 +99,8 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		rc = hold_answer(s, text, true, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_ENV) == 0) {
 		rc = hold_env(s, f->data, f->len, err);
+	} else if (strcmp(f->name, TP_CTL_SERVING) == 0) {
+		s->serving = true;
 	} else if (strcmp(f->name, TP_CTL_GATE_FAIL) == 0) {
 		rc = hold_answer(s, text, false, err);
 	} else {

@@ -134,6 +134,7 @@ struct sidecar {
 	/* what ready waits for */
 	bool described, names_set, probed, dns_checked;
 	bool ready_said, down_said;
+	bool serving; /* the helper says that the whole session is ready */
 	struct tp_buf description;
 };
 
@@ -254,6 +255,7 @@ void dnsfwd_uncheck(
 /* Programs of their own. */
 int sidecar_run(int argc, char **argv);
 int sidecar_health(int argc, char **argv);
+int sidecar_session(int argc, char **argv); /* session.c */
 int sidecar_dial(int argc, char **argv);
 int sidecar_link(int argc, char **argv);
 int sidecar_transport(int argc, char **argv);

@@ -83,6 +83,7 @@ static _Noreturn void become_sshfs(int fuse, const char *opts)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	snprintf(device, sizeof(device), "/dev/fd/%d", fuse);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* we may not be PID 1 */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
