@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "cmd_provider.h"
 #include "compose/make.h"
 #include "compose/projectfile.h"
 
@@ -72,8 +73,8 @@ static void lengthen(int argc, char **argv, struct tp_strv *out)
 	}
 }
 
-/* Options may stand on both sides of "override". */
-static int parse(struct compose_opts *o, const struct tp_strv *args, const char **word,
+/* Options may stand on both sides of "override"; those behind a provider's word are the provider's. */
+static int parse(struct compose_opts *o, const struct tp_strv *args, const char **word, int *at,
 		 struct tp_err *err)
 {
 	int argc = (int)args->n;
@@ -88,7 +89,10 @@ static int parse(struct compose_opts *o, const struct tp_strv *args, const char 
 		if (*word)
 			return tp_err_set(err, TP_ERR_USAGE,
 					  "compose override: \"%s\" is no option", args->v[i]);
+		*at = i;
 		*word = args->v[i++];
+		if (tp_is_provider_word(*word))
+			break;
 	}
 	return 0;
 }
@@ -123,12 +127,14 @@ static int run_compose(int argc, char **argv, struct tp_err *err)
 	struct compose_opts o = { 0 };
 	TP_AUTO_STRV args = { 0 };
 	const char *word;
-	int rc;
+	int rc, at = 0;
 
 	lengthen(argc, argv, &args);
-	rc = parse(&o, &args, &word, err);
+	rc = parse(&o, &args, &word, &at, err);
 	if (!rc && o.session.help)
 		tp_cmd_usage(&tp_cmd_compose);
+	else if (!rc && word && tp_is_provider_word(word))
+		rc = tp_provider(o.make.project.project_name, (int)args.n - at, args.v + at, err);
 	else if (!rc && !word)
 		rc = tp_err_set(err, TP_ERR_USAGE,
 				"what about the project? `tpdocker compose "
@@ -157,5 +163,7 @@ const struct tp_cmd tp_cmd_compose = {
 	.summary = "Write an override that puts services of a compose project into the cluster.",
 	.examples = examples,
 	.options = table,
+	.notes = "For a service with `provider: {type: tpdocker}` docker compose itself calls\n"
+		 "`compose metadata`, `compose up` and `compose down`, with options of `up`.",
 	.run = run_compose,
 };

@@ -8,12 +8,14 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "session/known.h"
-#include "session/supervise.h"
+#include "session/record.h"
 #include "session/timings.h"
+#include "session/up.h"
 
 struct up_opts {
 	struct tp_session_opts session; /* first: its table wants it */
 	char *idle_timeout;
+	bool reuse;
 };
 
 static const struct tp_opt table[] = {
@@ -22,6 +24,10 @@ static const struct tp_opt table[] = {
 	  .arg = "DURATION",
 	  .help = "end the session when no container was joined for so long (90s, 10m, 1h30m)",
 	  .offset = offsetof(struct up_opts, idle_timeout) },
+	{ .name = "reuse",
+	  .type = TP_OPT_FLAG,
+	  .help = "if the session is there already, and was started with the same options, that is fine: for what is run again and again",
+	  .offset = offsetof(struct up_opts, reuse) },
 	TP_OPT_MORE(tp_session_opt_table),
 };
 
@@ -41,29 +47,6 @@ static char *default_name(const struct tp_session_opts *o)
 	return tp_strdup(id);
 }
 
-/* Only what belongs to the network namespace has a place here. */
-static int check_flags(const struct tp_run_args *a, struct tp_err *err)
-{
-	for (size_t i = 0; i < a->docker_args.n; i++) {
-		const char *flag = a->docker_args.v[i];
-
-		if (!strncmp(flag, "--userns=", 9))
-			continue;
-		tp_err_set(err, TP_ERR_USAGE, "%.*s is for a container, and `up` starts none",
-			   (int)strcspn(flag, "="), flag);
-		return tp_err_hint(err,
-				   "Give it to the container that joins: %s run --session NAME, or "
-				   "docker run --network container:tpdocker-NAME",
-				   tp_program());
-	}
-	if (a->publish_all) {
-		tp_err_set(err, TP_ERR_USAGE,
-			   "-P publishes the ports of an image, and a session has none");
-		return tp_err_hint(err, "Name the ports with -p.");
-	}
-	return 0;
-}
-
 /* The name in front of the options, or behind them. */
 static int take_name(int argc, char **argv, int behind, char **name, struct tp_err *err)
 {
@@ -80,35 +63,23 @@ static int take_name(int argc, char **argv, int behind, char **name, struct tp_e
 	return *name ? tp_known_name_check(*name, err) : 0;
 }
 
-static int up_session(struct up_opts *o, struct tp_run_args *args, char *name, long long idle_ms,
-		      struct tp_err *err)
+static void failing(const struct tp_err *err)
 {
-	struct tp_session s;
-	int rc;
+	tp_error("%s", err->msg);
+}
 
-	tp_session_init(&s, &o->session, args);
-	s.record.name = name;
-	rc = tp_session_prepare(&s, err);
-	if (!rc)
-		rc = tp_session_start(&s, err);
-	if (!rc)
-		rc = tp_supervise(&s, idle_ms, err);
+static int up_session(const struct tp_up *up, struct tp_err *err)
+{
+	int code, rc = tp_up(up, &code, err);
+
 	if (rc > 0) {
-		printf("%s\n", s.record.name);
-		if (o->session.timings)
+		printf("%s\n", up->name);
+		if (up->opts->timings)
 			tp_timings_print(stderr);
 		/* All else is the background process's now. */
 		_exit(fflush(stdout) ? TP_EXIT_FAILED : 0);
 	}
-	if (rc && s.signalled && err->kind == TP_ERR_CANCELLED)
-		rc = 128 + s.signalled;
-	if (rc < 0 && s.recorded) {
-		tp_error("%s", err->msg); /* before the cleaning up, which may take a moment */
-		rc = TP_EXIT_FAILED;
-	}
-	tp_session_end(&s);
-	tp_session_free(&s);
-	return rc;
+	return rc ? rc : code;
 }
 
 static int run_up(int argc, char **argv, struct tp_err *err)
@@ -126,7 +97,7 @@ static int run_up(int argc, char **argv, struct tp_err *err)
 		tp_cmd_usage(&tp_cmd_up);
 		code = 0;
 	} else if (behind >= 0 && !take_name(argc, argv, behind, &name, err) &&
-		   !tp_session_opts_check(&o.session, err) && !check_flags(&args, err)) {
+		   !tp_session_opts_check(&o.session, err) && !tp_up_flags_check(&args, err)) {
 		if (o.idle_timeout && tp_duration_parse(o.idle_timeout, &idle_ms)) {
 			tp_err_set(err, TP_ERR_USAGE,
 				   "--idle-timeout %s: write it as 90s, 10m or 1h30m",
@@ -135,7 +106,13 @@ static int run_up(int argc, char **argv, struct tp_err *err)
 			if (!name)
 				name = default_name(&o.session);
 			tp_session_opts_apply(&o.session);
-			code = up_session(&o, &args, tp_steal(&name), idle_ms, err);
+			code = up_session(&(struct tp_up){ .opts = &o.session,
+							   .args = &args,
+							   .name = name,
+							   .idle_ms = idle_ms,
+							   .reuse = o.reuse,
+							   .failing = failing },
+					  err);
 		}
 	}
 	free(o.idle_timeout);

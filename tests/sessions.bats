@@ -126,6 +126,54 @@ ended_and_undone() {
     tpd down "$name"
 }
 
+@test "--reuse: the same again is fine, another one is refused with what differs" {
+    name=$(name_of s)
+    up --reuse --swap-deployment api --expose 9090 --also-proxy 10.99.0.0/16
+    pod=$(agent_pod)
+    try up "$name" --reuse --also-proxy=10.99.0.0/16 --expose=9090 --namespace "$NS" --swap-deployment deployment/api
+    equal "$status" 0
+    equal "$out" "$name"
+    matches "$err" "session $name is there already"
+    equal "$(agent_pod)" "$pod"
+    try up "$name" --reuse --swap-deployment api --expose 9091 --also-proxy 10.99.0.0/16
+    equal "$status" 125
+    matches "$err" "another session $name since 20.* \\(ready\\), started with --expose=9090, and without --expose=9091" "tpdocker down $name"
+    try up "$name" --reuse --swap-deployment api --expose 9090 --also-proxy 10.99.0.0/16 --idle-timeout 9m
+    equal "$status" 125
+    matches "$err" 'started without --idle-timeout=9 ?m'
+    # without --reuse it stays a refusal
+    try up "$name" --swap-deployment api --expose 9090 --also-proxy 10.99.0.0/16
+    equal "$status" 125
+    equal "$(agent_pod)" "$pod"
+    tpd down "$name"
+}
+
+@test "--reuse: one that starts is waited for, one that ends or died is started anew" {
+    name=$(name_of s)
+    session up "$name" --reuse --swap-deployment api
+    one=$pid
+    session up "$name" --reuse --swap-deployment api
+    wait "$one"
+    wait "$pid"
+    equal "$(sidecars | wc -l)" 1
+    # it ends
+    pod=$(agent_pod)
+    session down "$name"
+    eventually 30 leaves_ready
+    try up "$name" --reuse --swap-deployment api
+    equal "$status" 0
+    wait "$pid"
+    if [[ $(agent_pod) == "$pod" ]]; then fail 'the old agent'; fi
+    # it died; its guardian is at work, or not yet
+    kill -KILL "$(supervisor)"
+    try up "$name" --reuse --swap-deployment api
+    equal "$status" 0
+    field_is .state ready
+    equal "$(replicas)" 0
+    tpd down "$name"
+}
+leaves_ready() { fails field_is .state ready; }
+
 @test "what has no place in a session is refused" {
     for args in '-v /tmp:/tmp' '-e A=b' '--rm' '-d'; do
         # shellcheck disable=SC2086 # words

@@ -25,6 +25,7 @@
 
 static atomic_int log_level = TP_LOG_NORMAL;
 static atomic_int log_fd = STDERR_FILENO;
+static void (*_Atomic log_sink)(enum tp_log_kind, const char *);
 static const char *program = "tpdocker"; /* set before there is a second thread */
 
 void tp_log_set_level(enum tp_log_level level)
@@ -40,6 +41,12 @@ enum tp_log_level tp_log_get_level(void)
 void tp_log_set_fd(int fd)
 {
 	atomic_store(&log_fd, fd);
+	atomic_store(&log_sink, NULL);
+}
+
+void tp_log_set_sink(void (*sink)(enum tp_log_kind, const char *))
+{
+	atomic_store(&log_sink, sink);
 }
 
 void tp_log_set_program(const char *name)
@@ -80,11 +87,14 @@ static void put(int fd, const char *p, size_t n)
 	}
 }
 
-static void say(const char *colour, const char *label, const char *fmt, va_list ap)
-	__attribute__((format(printf, 3, 0)));
+static void say(enum tp_log_kind kind, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 
-static void say(const char *colour, const char *label, const char *fmt, va_list ap)
+static void say(enum tp_log_kind kind, const char *fmt, va_list ap)
 {
+	static const char *const colours[] = { RED, YELLOW, NULL, NULL };
+	const char *colour = colours[kind], *label = kind == TP_LOG_WARNING ? "warning: " : "";
+	void (*sink)(enum tp_log_kind, const char *) = atomic_load(&log_sink);
 	int saved = errno, fd = atomic_load(&log_fd);
 	TP_AUTO_BUF text = TP_BUF_INIT(SIZE_MAX / 8);
 	struct termios mode;
@@ -102,6 +112,11 @@ static void say(const char *colour, const char *label, const char *fmt, va_list 
 	tp_text_clean(msg);
 	for (size_t n = strlen(msg); n && msg[n - 1] == '\n'; n--)
 		msg[n - 1] = '\0';
+	if (sink) {
+		sink(kind, msg);
+		errno = saved;
+		return;
+	}
 	if (!terminal || !colour || !wants_colour())
 		colour = NULL;
 
@@ -122,7 +137,7 @@ void tp_error(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(RED, "", fmt, ap);
+	say(TP_LOG_ERROR, fmt, ap);
 	va_end(ap);
 }
 
@@ -131,18 +146,23 @@ void tp_warn(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(YELLOW, "warning: ", fmt, ap);
+	say(TP_LOG_WARNING, fmt, ap);
 	va_end(ap);
+}
+
+static bool wanted(enum tp_log_level level)
+{
+	return tp_log_get_level() >= level || atomic_load(&log_sink);
 }
 
 void tp_info(const char *fmt, ...)
 {
 	va_list ap;
 
-	if (tp_log_get_level() < TP_LOG_NORMAL)
+	if (!wanted(TP_LOG_NORMAL))
 		return;
 	va_start(ap, fmt);
-	say(NULL, "", fmt, ap);
+	say(TP_LOG_INFO, fmt, ap);
 	va_end(ap);
 }
 
@@ -150,9 +170,9 @@ void tp_verbose(const char *fmt, ...)
 {
 	va_list ap;
 
-	if (tp_log_get_level() < TP_LOG_VERBOSE)
+	if (!wanted(TP_LOG_VERBOSE))
 		return;
 	va_start(ap, fmt);
-	say(NULL, "", fmt, ap);
+	say(TP_LOG_DETAIL, fmt, ap);
 	va_end(ap);
 }

@@ -14,8 +14,13 @@ enum tp_log_level { TP_LOG_QUIET, TP_LOG_NORMAL, TP_LOG_VERBOSE };
 
 void tp_log_set_level(enum tp_log_level level);
 enum tp_log_level tp_log_get_level(void);
-/* Sends everything to FD instead of stderr (a background session's log). */
+/* Sends everything to FD instead of stderr (a background session's log), and to a sink no more. */
 void tp_log_set_fd(int fd);
+
+/* Hands everything to SINK instead, of every level: each message once, without a newline at its end. It may be called from any
+ * thread. Set before there is a second one. */
+enum tp_log_kind { TP_LOG_ERROR, TP_LOG_WARNING, TP_LOG_INFO, TP_LOG_DETAIL };
+void tp_log_set_sink(void (*sink)(enum tp_log_kind kind, const char *text));
 
 /* What is typed to get at us, for texts that tell what to type: "tpdocker", or
  * what was set: "docker tpdocker". NAME must live as long as the process. */

@@ -20,6 +20,7 @@
 #include "session/hostless.h"
 #include "session/keys.h"
 #include "session/known.h"
+#include "session/reuse.h"
 #include "session/rights.h"
 #include "session/session.h"
 #include "session/stale.h"
@@ -294,6 +295,8 @@ void tp_session_fill_record(struct tp_session *s)
 	r->docker_tls_ca = tp_record_absolute(g.tls_ca);
 	r->docker_tls_cert = tp_record_absolute(g.tls_cert);
 	r->docker_tls_key = tp_record_absolute(g.tls_key);
+	if (r->name)
+		tp_reuse_settings(s, &r->settings);
 }
 
 static int create_record(struct tp_session *s, struct tp_err *err)
@@ -308,10 +311,30 @@ static int create_record(struct tp_session *s, struct tp_err *err)
 	return tp_record_create(&s->record, err);
 }
 
+static int reuse(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_session *s = arg;
+	int rc = tp_reuse(s, c, err);
+
+	s->reused = rc > 0;
+	return rc < 0 ? -1 : 0;
+}
+
+static int look_for_another(struct tp_session *s, struct tp_err *err)
+{
+	tp_session_task(s, reuse);
+	if (tp_session_wait_tasks(s)) {
+		*err = s->err;
+		return -1;
+	}
+	return s->reused;
+}
+
 int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 {
 	const struct tp_session_opts *o = s->opts;
 	struct tp_docker_globals g;
+	int rc;
 
 	if (tp_session_ask_signals(s))
 		return tp_err_set(err, TP_ERR_FAILED, "signalfd: not supported here");
@@ -327,6 +350,8 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 	if (s->hostless && tp_hostless_prepare(s, err))
 		return -1;
 	tp_cleanup_stale(NULL);
+	if (s->reuse && (rc = look_for_another(s, err)))
+		return rc;
 	if (s->record.name && tp_known_name_free(s->record.name, err))
 		return -1;
 	tp_session_task(s, prepare_cluster);

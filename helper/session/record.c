@@ -117,6 +117,10 @@ char *tp_record_print(const struct tp_record *r, struct tp_err *err)
 	tp_jw_int(w, "started", r->started);
 	tp_jw_str(w, "by", r->by);
 	tp_jw_str(w, "name", r->name);
+	tp_jw_array(w, "settings");
+	for (size_t i = 0; i < r->settings.n; i++)
+		tp_jw_str(w, NULL, r->settings.v[i]);
+	tp_jw_end(w);
 	tp_jw_int(w, "pid", r->pid);
 	tp_jw_str(w, "kubeconfig", r->kubeconfig);
 	tp_jw_str(w, "kubeconfigEnv", r->kubeconfig_env);
@@ -158,6 +162,7 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 {
 	TP_AUTO_JSON *j = tp_json_parse(text, n, err);
 	const char *id = tp_json_str_at(j, "id"), *mode = tp_json_str_at(j, "mode");
+	const struct tp_json *settings = tp_json_get(j, "settings");
 
 	*r = TP_RECORD_INIT;
 	if (!j)
@@ -173,6 +178,9 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 	r->started = tp_json_int_at(j, "started", 0);
 	r->by = dup_at(j, "by");
 	r->name = dup_at(j, "name");
+	for (size_t i = 0; i < tp_json_len(settings); i++)
+		if (tp_json_str(tp_json_at(settings, i)))
+			tp_strv_add(&r->settings, tp_json_str(tp_json_at(settings, i)));
 	r->pid = (int)tp_json_int_at(j, "pid", 0);
 	r->kubeconfig = dup_at(j, "kubeconfig");
 	r->kubeconfig_env = dup_at(j, "kubeconfigEnv");
@@ -332,6 +340,7 @@ void tp_record_free(struct tp_record *r)
 		free(*strings[i]);
 		*strings[i] = NULL;
 	}
+	tp_strv_free(&r->settings);
 	tp_workload_ref_free(&r->workload);
 	tp_close_p(&r->lock_fd);
 }

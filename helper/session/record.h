@@ -33,6 +33,7 @@ struct tp_record {
 	long long started; /* seconds since 1970 */
 	char *by;	   /* "user@host" */
 	char *name;	   /* a background session's, unique among this user's; NULL: of `run` */
+	struct tp_strv settings; /* what it was asked to be (session/reuse.h); empty: of `run` */
 	int pid; /* the process that has the session (session/known.h tells whether it lives) */
 
 	/* how to reach the cluster again */

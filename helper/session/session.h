@@ -52,6 +52,8 @@ struct tp_session {
 	int guardian_fd; /* our end of the guardian's pipe */
 
 	/* what will be made */
+	bool reuse;	     /* one that is there already will do (reuse.h) */
+	bool reused;	     /* and there is one */
 	const char *look_at; /* session/envlook.h: the workload that is only looked at */
 	struct tp_json *workload;
 	char *private_key, *public_key;
@@ -135,6 +137,7 @@ struct tp_session {
 
 void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 		     const struct tp_run_args *a);
+/* 1: with S->reuse, there is such a session already, and nothing was made. */
 int tp_session_prepare(struct tp_session *s, struct tp_err *err);
 int tp_session_start(struct tp_session *s, struct tp_err *err);
 /* 0 and *CODE the container's exit code; -1 ERR the session broke. With -d the caller's process ends inside

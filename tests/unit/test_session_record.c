@@ -47,6 +47,7 @@ static void fill(struct tp_record *r)
 	r->workload.builtin = true;
 	r->pod = tp_strdup("web-tpdocker-x");
 	r->service = tp_strdup("svc");
+	tp_strv_add(&r->settings, "--expose=80");
 }
 
 static void test_id(void **state)
@@ -80,6 +81,8 @@ static void test_round_trip(void **state)
 	assert_true(back.workload.builtin);
 	assert_string_equal(back.pod, "web-tpdocker-x");
 	assert_string_equal(back.service, "svc");
+	assert_int_equal(back.settings.n, 1);
+	assert_string_equal(back.settings.v[0], "--expose=80");
 	assert_int_equal(back.mode, TP_MODE_SWAP);
 	assert_int_equal(back.started, 1234567890);
 	assert_null(back.kubeconfig);

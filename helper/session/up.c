@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/up.h"
+
+#include <string.h>
+
+#include "base/duration.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cmd.h"
+#include "session/session.h"
+#include "session/supervise.h"
+
+#define TRIES 2 /* with REUSE: somebody may have taken the name in between */
+
+int tp_up_flags_check(const struct tp_run_args *a, struct tp_err *err)
+{
+	for (size_t i = 0; i < a->docker_args.n; i++) {
+		const char *flag = a->docker_args.v[i];
+
+		if (!strncmp(flag, "--userns=", 9))
+			continue;
+		tp_err_set(err, TP_ERR_USAGE, "%.*s is for a container, and `up` starts none",
+			   (int)strcspn(flag, "="), flag);
+		return tp_err_hint(err,
+				   "Give it to the container that joins: %s run --session NAME, or "
+				   "docker run --network container:tpdocker-NAME",
+				   tp_program());
+	}
+	if (a->publish_all) {
+		tp_err_set(err, TP_ERR_USAGE,
+			   "-P publishes the ports of an image, and a session has none");
+		return tp_err_hint(err, "Name the ports with -p.");
+	}
+	return 0;
+}
+
+static void add_own_settings(const struct tp_up *u, struct tp_strv *out)
+{
+	char text[64];
+
+	if (u->owner)
+		tp_strv_add(out, u->owner);
+	if (u->idle_ms) {
+		tp_duration_print(u->idle_ms / 1000, text, sizeof(text));
+		tp_strv_addf(out, "--idle-timeout=%s", text);
+	}
+}
+
+/* As tp_up; *AGAIN: another try may find what was in the way. */
+static int try_up(const struct tp_up *u, int *code, bool *again, struct tp_err *err)
+{
+	struct tp_session s;
+	bool told = false;
+	int rc;
+
+	tp_session_init(&s, u->opts, u->args);
+	s.record.name = tp_strdup(u->name);
+	s.reuse = u->reuse;
+	add_own_settings(u, &s.record.settings);
+	rc = tp_session_prepare(&s, err);
+	*again = rc < 0 && u->reuse && err->kind == TP_ERR_CONFLICT && !s.recorded;
+	if (rc > 0)
+		tp_info("session %s is there already", u->name);
+	if (!rc)
+		rc = tp_session_start(&s, err);
+	if (!rc)
+		rc = tp_supervise(&s, u->idle_ms, err);
+	if (rc > 0 && !s.reused)
+		return rc; /* all of it is the background process's now */
+	*code = 0;
+	if (rc < 0 && s.signalled && err->kind == TP_ERR_CANCELLED) {
+		*code = 128 + s.signalled;
+		rc = 0;
+	} else if (rc < 0 && s.recorded && u->failing) {
+		u->failing(err);
+		told = true;
+	}
+	tp_session_end(&s);
+	tp_session_free(&s);
+	if (!told)
+		return rc;
+	*code = TP_EXIT_FAILED;
+	return 0;
+}
+
+int tp_up(const struct tp_up *u, int *code, struct tp_err *err)
+{
+	for (int i = 1;; i++) {
+		bool again;
+		int rc = try_up(u, code, &again, err);
+
+		if (!again || i == TRIES)
+			return rc;
+	}
+}
