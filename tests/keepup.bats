@@ -537,8 +537,7 @@ swapped() { json deployment "$1" | jq -e '.metadata.labels["tpdocker.dev/swap"] 
     agent=$(agent_pod)
     uid=$(pod_of "$agent" | jq -r .metadata.uid)
     delete_at_once "$agent"
-    another() { [[ $(pod_of "$agent" | jq -r .metadata.uid) != "$uid" ]]; }
-    eventually 30 another
+    eventually 30 made_again "$agent" "$uid"
     kill -KILL "$pid"
     wait_end
     nothing_left

@@ -58,8 +58,7 @@ back() {
     docker exec "$node" stop-component kubelet
     eventually 10 said 'link to the cluster broke'
     k delete pod "$agent" --wait=false
-    another() { [[ $(json pods "$agent" | jq -r .metadata.uid) != "$uid" ]]; }
-    eventually 40 another
+    eventually 40 made_again "$agent" "$uid"
     docker exec "$node" start-component kubelet
     back
 }

@@ -305,6 +305,37 @@ matches_nc() { equal "$(socat -u "TCP:127.0.0.1:$1" -)" published; }
     as_before 30
 }
 
+@test "run --session: copies of the pod's volumes, for each container its own" {
+    up --volumes copy --swap-deployment web
+    equal "$(field .volumes)" copy
+    tpd run -d --session "$name" --name "$(name_of one)" "$client" sleep infinity
+    session run --session "$name" --name "$(name_of two)" -v "$BATS_TEST_TMPDIR:/etc/web/config" "$client" sleep infinity
+    until_running "$(name_of two)"
+    copied() { docker exec "$(name_of "$1")" cat /etc/web/secret/password; }
+    eventually 20 copied two # its gate may still be waiting
+    for user in one two; do
+        equal "$(copied $user)" 's3cr3t pass=word'
+        equal "$(docker exec "$(name_of $user)" cat /var/run/secrets/kubernetes.io/serviceaccount/namespace)" "$NS"
+    done
+    equal "$(docker exec "$(name_of one)" cat /etc/web/config/greeting /tpdocker/root/etc/web/config/greeting)" hellohello
+    fails docker exec "$(name_of two)" test -e /etc/web/config/greeting
+    equal "$(docker exec "$(name_of two)" cat /tpdocker/root/etc/web/config/greeting)" hello
+    # nothing is shared
+    docker exec "$(name_of one)" sh -c 'echo one >/scratch/mine'
+    fails docker exec "$(name_of two)" test -e /scratch/mine
+    fails docker exec "$(name_of one)" grep -q sshfs /proc/mounts
+    try run --session "$name" -v "$BATS_TEST_TMPDIR:/etc/web" "$client" sh -c 'echo never'
+    equal "$status" 125
+    equal "$out" ''
+    matches "$err" "the pod's volume /etc/web/[a-z./]+ .*cop(ied|y)"
+    docker kill "$(name_of two)" >/dev/null
+    wait_end
+    equal "$status" 137
+    field_is .state ready
+    tpd down "$name"
+    as_before 30
+}
+
 @test "it survives the terminal that it was started from" {
     name=$(name_of s)
     terminal "expect:$name\r" hangup: -- up --swap-deployment api "$name"

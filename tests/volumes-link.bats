@@ -114,8 +114,8 @@ fine() { [[ $(docker exec "$box" cat /etc/web/config/greeting) == hello ]]; }
     uid=$(json pod "$old" | jq -r .metadata.uid)
     docker exec "$box" sh -c 'echo mine >/scratch/mine'
     k delete pod "$old" --wait=false >/dev/null
-    other_pod() { [[ $(json pod "$(agent_pod)" | jq -r .metadata.uid) != "$uid" ]]; }
-    eventually 60 other_pod
+    eventually 60 made_again "$old" "$uid"
+    eventually 60 grep -q 'is back' "$pid_err"
     eventually 60 fine
     # an emptyDir is the pod's
     fails docker exec "$box" test -e /scratch/mine

@@ -301,6 +301,8 @@ sidecar_of() {
 }
 our_pods() { json pods -l tpdocker.dev/session | jq -r '.items[] | select(.metadata.deletionTimestamp | not) | .metadata.name'; }
 agent_pod() { our_pods | head -n 1; }
+# made_again POD UID - there is such a pod, and it is not the one with UID.
+made_again() { json pod "$1" | jq -e --arg was "$2" '.metadata.uid != $was and .metadata.deletionTimestamp == null'; }
 companion_of() { echo "$(docker container inspect --format '{{.Name}}' "$(sidecar_of "$1")" | tr -d /)-mounts"; }
 our_containers() { docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER"; }
 

@@ -13,19 +13,21 @@ setup_file() {
     way=${name#matrix-} link=${name##*-}
     way=${way%-*}
     user_setup web api db
+    # somebody in the cluster who calls
+    k run caller --image "$client" --image-pull-policy IfNotPresent --restart Never -- sleep infinity >/dev/null
     [[ $way != standing ]] || make_standing
     [[ $link == socket ]] || TPT_RUN=/proc/nothing
     export way link TPT_RUN
     app=$BATS_FILE_TMPDIR/tpdocker-test-app
     local made
     made=$(docker create tpdocker-test-app)
-    docker cp -q "$made:/usr/local/bin/tpdocker-test-app" "$app" 2>/dev/null || docker cp "$made:/usr/local/bin/tpdocker-test-app" "$app"
+    docker cp "$made:/usr/local/bin/tpdocker-test-app" "$app" >/dev/null
     docker rm "$made" >/dev/null
-    published=$(free_port) host_port=$(free_port)
-    python3 -m http.server --bind 127.0.0.1 --directory "$BATS_FILE_TMPDIR/state" "$host_port" >/dev/null 2>&1 3>&- 4>&- &
-    echo $! >"$BATS_FILE_TMPDIR/host.pid"
     mkdir "$BATS_FILE_TMPDIR/mine"
     echo 'my own' >"$BATS_FILE_TMPDIR/mine/greeting"
+    published=$(free_port) host_port=$(free_port)
+    python3 -m http.server --bind 127.0.0.1 --directory "$BATS_FILE_TMPDIR/mine" "$host_port" >/dev/null 2>&1 3>&- 4>&- &
+    echo $! >"$BATS_FILE_TMPDIR/host.pid"
     # The container of most tests. What it serves, it serves only when a test begins that.
     MATRIX_LEAK=leaks background $(options) --container-to-host "5555:$host_port" -p "127.0.0.1:$published:8090" \
         -v "$app:/usr/local/bin/tpdocker-test-app:ro" $(own_mount) "$client" sleep infinity
@@ -35,10 +37,15 @@ setup_file() {
 
 teardown_file() {
     load lib/common
-    kill "$(cat "$BATS_FILE_TMPDIR/host.pid")"
-    docker kill "$box" >/dev/null
-    as_before
-    user_teardown
+    local rc=0
+    kill "$(cat "$BATS_FILE_TMPDIR/host.pid")" || true
+    docker kill "$box" >/dev/null || true
+    docker images -q "tpt-$TPT_ID-scratch" | xargs -r docker rmi -f >/dev/null
+    # another deployment's pod, or the same one: a standing agent is left as it was
+    if [[ $way == standing ]]; then equal "$(agent)" "$pod" || rc=1; fi
+    as_before || rc=1
+    user_teardown || rc=1
+    return "$rc"
 }
 
 # The session's own options, for each way.
@@ -100,8 +107,7 @@ serve() {
     if [[ $way == new ]]; then
         lacks "$(inside env)" '^PLAIN='
     else
-        k exec "$pod" -c app -- cat /run/tpdocker/environ >"$BATS_TEST_TMPDIR/real" 2>/dev/null ||
-            k exec "$pod" -c app -- sh -c 'cat /proc/1/environ' >"$BATS_TEST_TMPDIR/real"
+        k exec "$pod" -c app -- cat /proc/1/environ >"$BATS_TEST_TMPDIR/real"
         sh_in 'cat /proc/1/environ' >"$BATS_TEST_TMPDIR/env"
         "$lib/environ.py" "$BATS_TEST_TMPDIR/real" "$BATS_TEST_TMPDIR/env" HOSTNAME HOME PATH 'TELEPRESENCE_*' 'TPDOCKER_*'
         equal "$(sh_in 'printf %s. "$TRAILING_NEWLINE"')" $'ends with two newlines\n\n.'
@@ -166,16 +172,17 @@ serve() {
 
 # -------------------------------------------------------- into the container
 
+call() { k exec caller -- curl -sSm 5 "http://$1"; }
+called() { call "$1" | grep -q "$2"; }
 refused() { # ADDRESS PORT - a caller in the cluster is refused: 7 is curl's word for it
     local rc=0
-    docker exec "$node" curl -sm 5 "http://$1:$2/" >/dev/null || rc=$?
+    call "$1:$2/" >/dev/null || rc=$?
     [[ $rc == 7 ]] || fail "curl says $rc"
 }
-call() { docker exec "$node" curl -sSm 10 "http://$1"; }
-called() { call "$1" | grep -q "$2"; }
+caller_runs() { json pod caller | jq -e '.status.phase == "Running"'; }
 
 @test "11-13: exposed ports, and the Service in front of them" {
-    needs_node
+    eventually 60 caller_runs
     ip=$(pod_ip)
     # nothing listens yet
     refused "$ip" 8080
@@ -194,7 +201,6 @@ called() { call "$1" | grep -q "$2"; }
 }
 
 @test "14: --to-pod and --from-pod" {
-    needs_node
     [[ $way != new ]] || return 0 # its pod has no other container
     equal "$(inside curl -sSm 10 http://127.0.0.1:8081/env/ROLE)" helper
     serve HTTP_PORT=7100 ECHO_PORT=7101 STREAM_PORT=7102 ROLE=back
@@ -235,67 +241,147 @@ called() { call "$1" | grep -q "$2"; }
     equal "$(k exec "$pod" -c helper -- cat /scratch/from-here)" written
 }
 
-@test "19: another user, an image without a shell" {
+@test "18-19: another user, an image without a shell, a volume that has no place" {
     equal "$(tpd run $(other_options) -u 4321:4321 "$client" cat /var/run/secrets/kubernetes.io/serviceaccount/namespace)" "$NS"
-    docker build -q -t "tpt-$TPT_ID-scratch" -f - "$BATS_FILE_TMPDIR" >/dev/null <<'END'
-FROM scratch
-COPY tpdocker-test-app /app
-ENTRYPOINT ["/app"]
-END
+    build() { docker build -q -t "tpt-$TPT_ID-scratch" -f - "$BATS_FILE_TMPDIR" >/dev/null 2>&1; }
+    build <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nENTRYPOINT ["/app"]'
     name=$(name_of scratch)
-    tpd run -d --name "$name" $(other_options) -p 127.0.0.1::8080 "tpt-$TPT_ID-scratch" >/dev/null
+    tpd run -d --name "$name" $(other_options) -e HTTP_PORT=8080 -p 127.0.0.1::8080 "tpt-$TPT_ID-scratch" >/dev/null
     port=$(docker port "$(sidecar_of "$name")" 8080)
-    token() { curl -sSm 5 "http://127.0.0.1:${port##*:}/file/var/run/secrets/kubernetes.io/serviceaccount/namespace"; }
-    eventually 10 token
-    equal "$(token)" "$NS"
+    namespace() { curl -sSm 5 "http://127.0.0.1:${port##*:}/file/var/run/secrets/kubernetes.io/serviceaccount/namespace"; }
+    eventually 10 namespace
+    equal "$(namespace)" "$NS"
     docker kill "$name"
-    docker rmi -f "tpt-$TPT_ID-scratch" >/dev/null
+    build <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nCOPY tpdocker-test-app /var/run/secrets\nENTRYPOINT ["/app"]'
+    try run $(other_options) "tpt-$TPT_ID-scratch"
+    equal "$status" 125
+    matches "$err" "the pod's volume at /var/run/secrets/kubernetes.io/serviceaccount: "
 }
 
-# ------------------------------------------------------- the ends, the command
+# ------------------------------------------------------------ the remote side
+
+@test "20-21: what the agent's pod is" {
+    case $way in
+    swap)
+        equal "$(json deployment web | jq .spec.replicas)" 0
+        is=$(json pod "$pod") was=$(json deployment web | jq .spec.template)
+        equal "$(jq -c '[.metadata.labels | .app, .tier]' <<<"$is")" '["web","front"]'
+        for kept in '.spec.hostAliases' '[.spec.initContainers[] | .name, .image, .command]' '.spec.securityContext' \
+            '.spec.containers[1] | .image, .env' '.spec.containers[0] | .ports, .envFrom, .resources, .securityContext'; do
+            equal "$(jq -Sc "$kept" <<<"$is")" "$(jq -Sc "$kept" <<<"$was")" "$kept"
+        done
+        equal "$(jq -c '.spec.containers[0] | [.readinessProbe, .livenessProbe, .startupProbe, .lifecycle]' <<<"$is")" '[null,null,null,null]'
+        lacks "$(jq -c '.spec.containers[0] | [.command, .args]' <<<"$is")" tpdocker-test-app -- --ignored
+        ;;
+    new) matches "$pod" '^fresh-' ;;
+    standing)
+        # nothing of ours at it
+        lacks "$(json deployment standing | jq -c .metadata)" 'tpdocker\.dev/'
+        equal "$(json pod "$pod" | jq -c '[.metadata.deletionTimestamp, .status.containerStatuses[0].restartCount]')" '[null,0]'
+        ;;
+    esac
+}
+
+# ------------------------------------------------------- the command, the ends
 
 @test "25: exit codes" {
     try run $(other_options) "$client" sh -c 'exit 3'
     equal "$status" 3
     try run $(other_options) "$client" /no/such/program
     equal "$status" 127
-    try run $(other_options) "$client" sh -c 'kill -TERM $$'
-    equal "$status" 143
+    try run --init $(other_options) "$client" sh -c 'kill -KILL $$'
+    equal "$status" 137
 }
 
-@test "26: binary data both ways" {
-    head -c 3000000 /dev/urandom >"$BATS_TEST_TMPDIR/data"
-    tpd run -i $(other_options) "$client" cat <"$BATS_TEST_TMPDIR/data" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err"
-    cmp "$BATS_TEST_TMPDIR/data" "$BATS_TEST_TMPDIR/out"
+@test "26: a terminal" {
+    terminal 'expect:# $' 'send:tty\r' 'expect:/dev/pts/\d+' 'expect:# $' 'resize:40x120' \
+        'send:until stty size | grep "^40"; do sleep 0.1; done\r' 'expect:40 120\r\n' 'expect:# $' \
+        "send:sh -c 'echo rea\"\"dy; exec sleep 60'\\r" 'expect:ready\r\n' \
+        'send:\x03' 'expect:# $' 'send:exit 4\r' -- run -it $(other_options) "$client" sh
+    equal "$status" 4
+}
+
+@test "26-27: binary data both ways, and nothing of ours in it" {
+    head -c 20000000 /dev/urandom >"$BATS_TEST_TMPDIR/data"
+    # what comes after the end of the input has been seen, too
+    tpd run -i $(other_options) "$client" sh -c 'cat; echo the end; head -c 100000000 /dev/zero' <"$BATS_TEST_TMPDIR/data" 2>"$BATS_TEST_TMPDIR/err" |
+        cmp - <(cat "$BATS_TEST_TMPDIR/data"; echo the end; head -c 100000000 /dev/zero)
+}
+
+@test "28: another session in another namespace" {
+    matches "$(tpd run --namespace other "$client" curl -sSm 10 http://echo:8080/)" '^hello from echo'
+    matches "$(inside curl -sSm 10 http://api:8080/)" '^hello from api-'
+}
+
+@test "29: no token, key or secret where it is seen" {
+    {
+        docker inspect "$(sidecar_of "$box")" "$(companion_of "$box")"
+        json pod "$pod"
+        k logs "$pod" -c "$(inside printenv TELEPRESENCE_CONTAINER)"
+        cat "$TPT_STATE"/tpdocker/sessions/*.log
+        for p in $(ours); do tr '\0' '\n' <"/proc/$p/cmdline"; done
+    } >"$BATS_TEST_TMPDIR/seen"
+    matches "$(cat "$BATS_TEST_TMPDIR/seen")" sidecar tpdocker-agent 'tpdocker.* ready'
+    for secret in "$(jq -r '.users[0].user.token' "$TPT_KUBECONFIG")" 's3cr3t pass=word' 'secret $VALUE' 'PRIVATE KEY' b3BlbnNzaC1rZXktdjE; do
+        fails grep -qF -e "$secret" "$BATS_TEST_TMPDIR/seen"
+    done
+}
+
+@test "30: refused before anything is made" {
+    containers=$(our_containers) pods=$(our_pods)
+    case $way in
+    swap) try run --swap-deployment nobody "$client" true ;;
+    new) try run --new-deployment 'no_body' "$client" true ;;
+    standing) try run --deployment nobody "$client" true ;;
+    esac
+    equal "$status" 125
+    matches "$err" no_\?body
+    equal "$(our_containers) $(our_pods)" "$containers $pods"
 }
 
 gone() { ! docker container inspect "$1" >/dev/null 2>&1 && [[ -z $(docker ps -aq --filter "label=dev.tpdocker.session=$2") ]]; }
-ended_by() { # SIGNAL CODE
-    local name session
-    name=$(name_of "${1,,}")
-    session run --name "$name" $(other_options) "$client" sh -c 'trap "exit 7" TERM INT; while :; do sleep 0.1; done'
+no_pod() { [[ -z $(json pods -l "tpdocker.dev/session=$1" | jq -r '.items[] | select(.metadata.deletionTimestamp | not) | .metadata.name') ]]; }
+polite='trap "exit 7" TERM INT HUP; echo up; while :; do sleep 0.1; done'
+stubborn='trap "" INT; trap "exit 5" TERM; echo up; while :; do sleep 0.1; done'
+up() { grep -q up "$pid_out"; }
+
+# ended_by CODE SCRIPT COMMAND... - a session whose container runs SCRIPT, which COMMAND brings to its end.
+ended_by() {
+    local name session code=$1
+    name=$(name_of ended)
+    session run --name "$name" $(other_options) "$client" bash -c "$2"
     until_running "$name"
+    eventually 10 up
     session=$(docker inspect -f '{{index .Config.Labels "dev.tpdocker.session"}}' "$name")
-    kill "-$1" "$pid"
-    wait_end
-    equal "$status" "$2"
+    shift 2
+    "$@"
+    wait_end 30
+    equal "$status" "$code"
     eventually 15 gone "$name" "$session"
-    no_pod() { [[ -z $(json pods -l "tpdocker.dev/session=$session" | jq -r '.items[] | select(.metadata.deletionTimestamp | not) | .metadata.name') ]]; }
-    eventually 10 no_pod
+    eventually 10 no_pod "$session"
     if [[ $way == swap ]]; then equal "$(json deployment api | jq '.spec.replicas, (.metadata.labels // {} | keys | any(startswith("tpdocker")))')" $'1\nfalse'; fi
 }
+signal() { kill "-$1" "$pid"; }
+signal_twice() {
+    kill -INT "$pid"
+    pause 0.5 # of two at once the kernel makes one
+    kill -INT "$pid"
+}
+kill_sidecar() { docker kill "$(sidecar_of "$(name_of ended)")"; }
 
-@test "23-24: SIGTERM" { ended_by TERM 7; }
-@test "23-24: SIGINT" { ended_by INT 7; }
-@test "23-24: SIGKILL" { ended_by KILL 137; }
+@test "23-24: SIGTERM" { ended_by 7 "$polite" signal TERM; }
+@test "23-24: SIGHUP" { ended_by 7 "$polite" signal HUP; }
+@test "23-24: SIGINT" { ended_by 7 "$polite" signal INT; }
+@test "23-24: SIGINT twice" { ended_by 5 "$stubborn" signal_twice; }
+@test "23-24: SIGKILL" { ended_by 137 "$polite" signal KILL; }
+@test "23-24: the sidecar is killed" { ended_by 125 "$polite" kill_sidecar; }
 
 @test "23: the agent's pod is deleted: it is made again, and the container has not noticed" {
     [[ $way != standing ]] || return 0 # other sessions use it: keepup.bats
     old=$(json pod "$pod" | jq -r .metadata.uid)
     started=$(docker inspect -f '{{.State.StartedAt}}' "$box")
     k delete pod "$pod" --wait=false >/dev/null
-    another() { [[ $(json pod "$pod" | jq -r .metadata.uid) != "$old" ]]; }
-    eventually 60 another
+    eventually 60 made_again "$pod" "$old"
     works() { inside curl -sSm 5 http://api:8080/ | grep -q '^hello from api-'; }
     eventually 60 works
     equal "$(docker inspect -f '{{.State.StartedAt}}' "$box")" "$started"
