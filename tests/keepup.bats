@@ -57,6 +57,8 @@ begin() { # OPTIONS...
     until_running "$box"
     started=$(docker inspect -f '{{.Id}} {{.State.StartedAt}}' "$box")
 }
+# The better reason is not waited for for ever, and a busy cluster may tell it too late.
+late='link to the cluster broke \(ssh ended'
 said() { grep -qE -e "$1" "$pid_err"; }
 calls() { docker exec "$box" curl -sSm 3 http://echo.other:8080/; }
 resolves() { docker exec "$box" dig +short +time=2 +tries=1 echo.other.svc.cluster.local | grep -q '^10\.'; }
@@ -73,8 +75,8 @@ back() { # [SECONDS [TIMES]]
     equal "$(docker inspect -f '{{.Id}} {{.State.StartedAt}}' "$box")" "$started"
     docker exec "$box" test -e /tmp/alive
     equal "$(grep -c 'link to the cluster broke' "$pid_err")" "$times" "$(cat "$pid_err")"
-    # nothing else was said, but at the start
-    equal "$(grep -vcE 'swapped out|: waiting for the agent pod|: ports of the pod' "$pid_err")" $((2 * times)) "$(cat "$pid_err")"
+    # nothing else was said, but at the start, and by a cluster that takes its time
+    equal "$(grep -vcE 'swapped out|: waiting for the agent pod|: ports of the pod|: no link to the cluster for 1[0-9] s' "$pid_err")" $((2 * times)) "$(cat "$pid_err")"
 }
 finish() {
     docker stop "$box" >/dev/null
@@ -122,7 +124,7 @@ agent_container() { pod_of "$1" | jq -r '.spec.containers[] | select(.command[0]
 @test "a swapped workload's agent is deleted" {
     begin --swap-deployment api
     goes delete
-    said 'the agent pod api-tpdocker-.* was deleted'
+    said "the agent pod api-tpdocker-.* was deleted|$late"
     finish
 }
 
@@ -147,7 +149,7 @@ agent_container() { pod_of "$1" | jq -r '.spec.containers[] | select(.command[0]
 @test "a swapped workload's agent is evicted by the kubelet" {
     begin --swap-deployment web
     goes evict_by_kubelet
-    said 'was evicted: The node was low on resource: memory|has ended' # the kubelet may have written its own words since
+    said "was evicted: The node was low on resource: memory|has ended|$late" # the kubelet may have written its own words since
     finish
 }
 
@@ -160,14 +162,14 @@ agent_container() { pod_of "$1" | jq -r '.spec.containers[] | select(.command[0]
 @test "an agent ends by itself" {
     begin
     goes end_agent
-    said 'has ended'
+    said "has ended|$late"
     finish
 }
 
 @test "an agent ends by itself, and the other containers of its pod do not" {
     begin --swap-deployment web
     goes end_agent
-    said 'has ended'
+    said "has ended|$late"
     finish
 }
 
@@ -273,7 +275,7 @@ no_key_left() { equal "$(authorized)" 0; }
     delete "$(agent_pod)"
     wait_end 30
     equal "$status" 125
-    matches "$(cat "$pid_err")" 'the agent pod api-tpdocker-.* was deleted' 'on-disconnect=exit'
+    matches "$(cat "$pid_err")" "the agent pod api-tpdocker-.* was deleted|$late" 'on-disconnect=exit'
     fails running "$box"
 }
 

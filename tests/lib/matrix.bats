@@ -15,7 +15,10 @@ setup_file() {
     user_setup web api db
     # somebody in the cluster who calls
     k run caller --image "$client" --image-pull-policy IfNotPresent --restart Never -- sleep infinity >/dev/null
-    [[ $way != standing ]] || make_standing
+    case $way in
+    swap) make_twin ;;
+    standing) make_standing ;;
+    esac
     [[ $link == socket ]] || TPT_RUN=/proc/nothing
     export way link TPT_RUN
     app=$BATS_FILE_TMPDIR/tpdocker-test-app
@@ -60,7 +63,7 @@ options() {
 # Other sessions of the file, beside the first: a swapped workload is taken then.
 other_options() {
     case $way in
-    swap) echo --swap-deployment api ;;
+    swap) echo --swap-deployment twin ;;
     standing) echo --deployment standing ;;
     esac
 }
@@ -75,6 +78,13 @@ agent() {
     fi
 }
 pod_ip() { json pod "$pod" | jq -r .status.podIP; }
+
+# A second workload to swap, whose Service nobody calls.
+make_twin() {
+    json deployment api | jq '{apiVersion, kind, metadata: {name: "twin"}, spec: (.spec | .selector.matchLabels = {app: "twin"}
+        | .template.metadata.labels = {app: "twin"} | .template.spec.containers[0].env += [{name: "PLAIN", value: "plain"}, {name: "ECHO_PORT", value: "7007"}])}' | k create -f - >/dev/null
+    remember_workloads
+}
 
 # web, with an agent of ours for its container: what somebody keeps running for --deployment.
 make_standing() {
@@ -359,7 +369,7 @@ ended_by() {
     equal "$status" "$code"
     eventually 15 gone "$name" "$session"
     eventually 10 no_pod "$session"
-    if [[ $way == swap ]]; then equal "$(json deployment api | jq '.spec.replicas, (.metadata.labels // {} | keys | any(startswith("tpdocker")))')" $'1\nfalse'; fi
+    if [[ $way == swap ]]; then equal "$(json deployment twin | jq '.spec.replicas, (.metadata.labels // {} | keys | any(startswith("tpdocker")))')" $'1\nfalse'; fi
 }
 signal() { kill "-$1" "$pid"; }
 signal_twice() {
