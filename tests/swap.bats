@@ -85,6 +85,25 @@ leads_to() { equal "$(ready_addresses "$1")" "$2"; }
     equal "$(essence replicaset bare)" "$before"
 }
 
+@test "a ReplicationController" {
+    json deployment api | jq '{apiVersion: "v1", kind: "ReplicationController", metadata: {name: "old"},
+        spec: {replicas: 1, selector: {app: "old"}, template: (.spec.template | .metadata.labels = {app: "old"})}}' | k create -f - >/dev/null
+    allow get,patch replicationcontrollers,replicationcontrollers/scale
+    ready() { json replicationcontrollers old | jq -e '.status.readyReplicas == 1'; }
+    eventually 60 ready
+    background --swap-deployment rc/old "$client" sleep infinity
+    equal "$(json replicationcontrollers old | jq .spec.replicas)" 0
+    equal "$(inside printenv ROLE)" api
+    # it does not take our pod for one too many
+    matches "$(inside curl -sSm 10 http://echo.other:8080/)" '^hello'
+    equal "$(json pod "$(agent_pod)" | jq -r .metadata.deletionTimestamp)" null
+    docker stop -t 0 "$box"
+    nothing_left
+    eventually 60 ready
+    equal "$(json replicationcontrollers old | jq -c '[.spec.replicas, (.metadata.labels + .metadata.annotations | keys | map(select(startswith("tpdocker"))))]')" '[1,[]]'
+    k delete replicationcontroller old --wait=false >/dev/null
+}
+
 @test "a pod that may do nothing: any user, a root that cannot be written, no capabilities" {
     background --swap-deployment strict "$client" sleep infinity
     pod=$(json pod "$(agent_pod)")
