@@ -49,7 +49,8 @@ teardown() { if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then compose logs tpdocker-we
 
 override() { tpd compose override --service web=deployment/web:app --volumes off --output .tpdocker/compose.yaml; }
 in_web() { compose exec -T web "$@"; }
-environ() { in_web sh -c "tr '\\0' '\\n' </proc/1/environ"; }
+# of the program behind the gate: PID 1 is the init
+environ() { in_web sh -c "tr '\\0' '\\n' <\"/proc/\$(pgrep -o python3)/environ\""; }
 serves() { in_web curl -sSfm 5 -o /dev/null http://localhost:8080/; }
 replicas() { json deployment web | jq -r .spec.replicas; }
 

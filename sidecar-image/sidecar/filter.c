@@ -123,12 +123,13 @@ int filter_prepare(struct sidecar *s, struct tp_err *err)
 	tp_buf_puts(&b, "table inet tpdocker {}\n"
 			"delete table inet tpdocker\n"
 			"table inet tpdocker {\n");
-	/* The helper's own connections, where it is in here: not even the capture's nat sees them. */
+	/* The helper's own connections, where it is in here: not even the capture's nat sees them. (The engine's resolver is one
+	 * of nat rules: ours to 127.0.0.11 are to be seen by those.) */
 	if (getenv(TP_LINK_ENV))
 		tp_buf_printf(&b,
 			      "\tchain own {\n"
 			      "\t\ttype filter hook output priority -300; policy accept;\n"
-			      "\t\tmeta mark 0x%x notrack\n"
+			      "\t\tip daddr != 127.0.0.0/8 meta mark 0x%x notrack\n"
 			      "\t}\n",
 			      TP_SIDECAR_MARK);
 	tp_buf_puts(&b, "\tchain output {\n"
