@@ -26,11 +26,13 @@ services:
     environment: {ROLE: mine}
     networks: [default, cluster]
     init: true
+    volumes: ["data:/data", "shared:/etc/web/secret"]
     depends_on: [db]
   db:
     image: $client
     command: [python3, -m, http.server, "5432"]
     init: true
+volumes: {data: , shared: }
 networks:
   cluster: {name: tpdocker-test, external: true}
 END
@@ -47,10 +49,11 @@ compose() { $COMPOSE -f compose.yaml -f .tpdocker/compose.yaml "$@"; }
 setup() { cd "$dir" || return; }
 teardown() { if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then compose logs tpdocker-web; fi; }
 
-override() { tpd compose override --service web=deployment/web:app --volumes off --output .tpdocker/compose.yaml; }
+override() { tpd compose override --service web=deployment/web:app --output .tpdocker/compose.yaml; }
 in_web() { compose exec -T web "$@"; }
 # of the program behind the gate: PID 1 is the init
 environ() { in_web sh -c "tr '\\0' '\\n' <\"/proc/\$(pgrep -o python3)/environ\""; }
+has_files() { equal "$(in_web cat /etc/web/config/greeting)" hello && equal "$(in_web cat /tpdocker/root/etc/hostname)" "$(agent_pod)"; }
 serves() { in_web curl -sSfm 5 -o /dev/null http://localhost:8080/; }
 replicas() { json deployment web | jq -r .spec.replicas; }
 
@@ -61,12 +64,28 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     equal "$(replicas)" 0
     matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
     matches "$(in_web dig +short +search api)" '^10\.'
-    # every value of the pod's environment, less what is the user's own
-    real=$(k get deploy web -o json | jq -r '.spec.template.spec.containers[0].env[] | select(.name == "DOLLAR") | .value')
+    # every value of the pod's environment, less what is the user's own ($$ is a dollar in a pod's spec)
+    real=$(k get deploy web -o json | jq -r '.spec.template.spec.containers[0].env[] | select(.name == "DOLLAR") | .value | gsub("\\$\\$"; "$")')
     matches "$(environ)" '^API_SERVICE_HOST=10\.' '^ROLE=mine$' '^TELEPRESENCE_METHOD=container$'
     equal "$(environ | sed -n 's/^DOLLAR=//p')" "$real"
     equal "$(in_web sh -lc 'printf %s. "$TRAILING_NEWLINE"')" $'ends with two newlines\n\n.'
+    matches "$(environ)" '^TELEPRESENCE_ROOT=/tpdocker/root$' '^TELEPRESENCE_MOUNTS=.*/etc/web/config'
     lacks "$(docker inspect "$(compose ps -q web)" "$(compose ps -q tpdocker-web)")" 'ends with two newlines'
+}
+
+@test "the pod's volumes are there, and the user's own where they stand" {
+    has_files
+    in_web sh -c 'echo mine >/data/file; echo mine >/etc/web/secret/file'
+    fails in_web test -e /etc/web/secret/password
+    equal "$(in_web cat /tpdocker/root/etc/web/secret/password)" 's3cr3t pass=word'
+    # which it has no right for itself
+    fails in_web mount -t tmpfs none /mnt
+}
+
+@test "ps and logs" {
+    matches "$(compose ps --all)" 'tpdocker-web.*healthy' "127.0.0.1:$port->8080/tcp"
+    matches "$(compose logs tpdocker-web)" 'session session is ready: deployment/web'
+    matches "$(compose logs web)" 'GET / HTTP'
 }
 
 @test "local names are local, both ways; ports are published here" {
@@ -82,6 +101,7 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     eventually 20 serves
     matches "$(environ)" '^API_SERVICE_HOST=10\.'
     matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
+    has_files
     equal "$(agent_pod)" "$pod"
 }
 
@@ -92,7 +112,9 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     compose up --detach
     eventually 20 serves
     matches "$(environ)" '^NEW=one$' '^API_SERVICE_HOST=10\.'
+    has_files
     equal "$(agent_pod)" "$pod"
+    equal "$(in_web cat /data/file /etc/web/secret/file)" $'mine\nmine'
     matches "$(compose ps --all)" 'tpdocker-web.*healthy'
 }
 
@@ -101,6 +123,9 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     equal "$(replicas)" 2
     equal "$(docker ps -aq --filter "label=com.docker.compose.project=$project")" ''
     tpd cleanup
-    equal "$(docker volume ls -q --filter "label=com.docker.compose.project=$project")" ''
+    # the user's own are untouched
+    equal "$(docker volume ls -q --filter "label=com.docker.compose.project=$project" | sort)" "${project}_data"$'\n'"${project}_shared"
+    equal "$(docker run --rm -v "${project}_data:/data" "$client" cat /data/file)" mine
+    equal "$(docker run --rm -v "${project}_shared:/s" "$client" ls -A /s)" file
     as_before 60
 }
