@@ -118,6 +118,20 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     matches "$(compose ps --all)" 'tpdocker-web.*healthy'
 }
 
+@test "restart of the sidecar, and stop: the workload is there meanwhile, and web is in the cluster again" {
+    compose restart --timeout 40 tpdocker-web # and with it web, which depends on it
+    works() { matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-' && has_files && serves; }
+    eventually 60 works
+    in_web curl -sSfm 5 -o /dev/null http://db:5432/
+    compose stop --timeout 40
+    equal "$(replicas)" 2
+    equal "$(our_pods)" ''
+    compose up --detach --wait
+    eventually 20 works
+    equal "$(replicas)" 0
+    equal "$(in_web cat /data/file)" mine
+}
+
 @test "down: the workload is as before, and nothing is left" {
     compose down --timeout 40
     equal "$(replicas)" 2

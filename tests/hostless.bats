@@ -190,6 +190,10 @@ stop() {
     create "${needs[@]}" "${mounts[@]}" -- --volumes copy
     eventually 10 exited 125
     matches "$(log)" 'it takes an engine' 'tpdocker up. on the host'
+    docker rm -f "$net" >/dev/null
+    create "${needs[@]}" -- --container-to-host 5432
+    eventually 10 exited 125
+    matches "$(log)" 'knows no ports of the machine' 'tpdocker up'
     try session
     equal "$status" 125
     matches "$err" "for the sidecar.s image alone" 'tpdocker up'

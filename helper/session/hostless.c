@@ -134,6 +134,12 @@ int tp_hostless_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--host, --docker-context and --docker-path: this "
 				  "session has no engine");
+	if (o->to_host.n) {
+		tp_err_set(err, TP_ERR_USAGE,
+			   "--container-to-host: this session is in a container, and knows no "
+			   "ports of the machine");
+		return tp_err_hint(err, "Start the session on the host: tpdocker up");
+	}
 	if (check_volumes(o, err))
 		return -1;
 	if (!access(KUBE_CONFIG, F_OK))
