@@ -82,10 +82,11 @@ cmocka_libs   = $(eval cmocka_libs := $$(shell pkg-config --libs cmocka))$(cmock
 helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null)))
 base_src    := $(filter-out helper/base/json.c,$(sort $(wildcard helper/base/*.c)))
 common_src  := $(sort $(wildcard sidecar-image/common/*.c))
+engine_src  := $(sort $(wildcard sidecar-image/engine/*.c))
 sidecar_src := $(sort $(wildcard sidecar-image/sidecar/*.c))
 agent_src   := $(sort $(wildcard sidecar-image/agent/*.c))
 gate_src    := $(wildcard sidecar-image/gate/gate.c)
-image_src   := $(filter-out %/main.c,$(common_src) $(sidecar_src) $(agent_src))
+image_src   := $(filter-out %/main.c,$(common_src) $(engine_src) $(sidecar_src) $(agent_src))
 
 test_src := $(sort $(wildcard tests/unit/test_*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -264,11 +265,11 @@ $(O)/tpdocker: $(O)/helper/main.o $(libtpdocker)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ $(pkg_libs) $(LDLIBS)
 
-$(O)/tpdocker-sidecar: $(call objects,$(sidecar_src) $(common_src)) $(libtpbase)
+$(O)/tpdocker-sidecar: $(call objects,$(sidecar_src) $(common_src) $(engine_src)) $(libtpbase)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ $(LDLIBS)
 
-$(O)/tpdocker-agent: $(call objects,$(agent_src) $(common_src)) $(libtpbase)
+$(O)/tpdocker-agent: $(call objects,$(agent_src) $(common_src) $(engine_src)) $(libtpbase)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ $(LDLIBS)
 

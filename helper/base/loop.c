@@ -357,7 +357,7 @@ static void dispatch(struct tp_loop *l, const struct epoll_event *ev, int n)
 		if (e & EPOLLOUT)
 			ready |= TP_WRITE;
 		if (e & (EPOLLERR | EPOLLHUP))
-			ready |= TP_READ | TP_WRITE;
+			ready |= TP_READ | TP_WRITE | TP_HANGUP;
 		/* as it is now: an earlier handler may have changed its mind */
 		ready &= w->events;
 		if (w->fn && ready)

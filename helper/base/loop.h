@@ -13,7 +13,9 @@ struct tp_loop;
 struct tp_watch;
 struct tp_timer;
 
-enum { TP_READ = 1, TP_WRITE = 2 }; /* an error or hang-up shows as both asked for */
+/* An error or hang-up shows as all that was asked for. TP_HANGUP asks for nothing else: it is for
+ * who can neither read nor write now, and would learn of a reset too late. */
+enum { TP_READ = 1, TP_WRITE = 2, TP_HANGUP = 4 };
 
 struct tp_loop *tp_loop_new(void);
 /* Frees the loop and every watch and timer left (descriptors stay open);
