@@ -14,6 +14,7 @@ static const struct {
 	  tp_agent_describe },
 	{ "dns", "[SERVER...]", "carry DNS messages to the pod's nameservers", tp_agent_dns },
 	{ "tunnel", "", "serve sshuttle's connections", tp_agent_tunnel },
+	{ "engine", "", "serve the native engine's connections", tp_agent_engine },
 	{ "authorize", "KEY", "let a session in", tp_agent_authorize },
 	{ "revoke", "KEY", "take that back", tp_agent_revoke },
 };

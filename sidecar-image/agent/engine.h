@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's half of the native engine: what connects. Inside engine*.c; agent.h has the command. */
+#ifndef TP_AGENT_ENGINE_H
+#define TP_AGENT_ENGINE_H
+
+#include "base/loop.h"
+#include "engine/flows.h"
+
+struct tp_far;
+
+/* Serves the flows that are asked for on the descriptors. ENDED as in struct tp_flows_events. */
+struct tp_far *tp_far_new(struct tp_loop *l, int fd_in, int fd_out,
+			  void (*ended)(void *arg, const char *reason), void *arg);
+void tp_far_free(struct tp_far *f); /* NULL is allowed */
+
+/* engine_udp.c: one flow of datagrams; it ends by itself when it is idle. */
+struct tp_far_udp;
+void tp_far_udp_start(struct tp_far_udp **list, struct tp_loop *l, struct tp_flow *f,
+		      const struct tp_target *to);
+void tp_far_udp_free_all(struct tp_far_udp **list); /* leaves the flows */
+
+#endif
