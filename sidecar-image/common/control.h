@@ -41,6 +41,7 @@
 #define TP_CTL_TO_POD "to-pod" /* a port: the container's 127.0.0.1:PORT leads to the pod's */
 #define TP_CTL_TO_HOST \
 	"to-host" /* "CPORT HPORT": the container's 127.0.0.1:CPORT leads to the helper's 127.0.0.1:HPORT */
+#define TP_CTL_ENGINE  "engine"	 /* "native", or "sshuttle" (which it is without this) */
 #define TP_CTL_VERBOSE "verbose" /* "yes": sshuttle and ssh tell more on stderr */
 #define TP_CTL_PREPARE "prepare" /* empty: all settings are there */
 #define TP_CTL_AGENT \
@@ -156,6 +157,8 @@
  *					or an error's text; "ADDRESS:PORT ok" for the others)
  * tpdocker-agent dns [SERVER...]	DNS messages, each behind its length in two bytes big endian (RFC 1035
  *					4.2.2), from stdin to the pod's nameservers and back, in any order
+ * tpdocker-agent tunnel		sshuttle's protocol on stdin and stdout
+ * tpdocker-agent engine		the native engine's (engine/wire.h)
  * tpdocker-agent authorize KEY		adds a session's key (in a standing agent) and prints the ready line
  * tpdocker-agent revoke KEY		takes it away
  */

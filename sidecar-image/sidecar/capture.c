@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sshuttle, which takes the container's TCP connections, and the proof that
- * it does: a connection to the agent's probe must bring its token.
+ * The engine that takes the container's connections, sshuttle or our own (redirect.h), and
+ * the proof that it does: a connection to the agent's probe must bring its token.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,9 +37,10 @@ static void on_notify(void *arg, int events)
 	if (n <= 0)
 		return;
 	text[n] = '\0';
-	if (!strstr(text, "READY=1") || !s->sshuttle.name)
+	if (!strstr(text, "READY=1") || !s->capture.name)
 		return;
-	if (filter_to_pod(s, last_port, &err) < 0) {
+	if ((s->native && filter_engine(s, last_port, &err) < 0) ||
+	    filter_to_pod(s, last_port, &err) < 0) {
 		sidecar_fail(s, "%s", err.msg);
 		return;
 	}
@@ -99,10 +100,10 @@ static void forget(struct sidecar *s)
 	mux_close(tp_steal(&s->tunnel));
 }
 
-static void on_sshuttle_end(struct sidecar *s, const char *why)
+static void on_capture_end(struct sidecar *s, const char *why)
 {
 	/* not even its rules could be set: the older way, then */
-	if (!s->captured && !s->ready_said && strcmp(s->method, "nft") == 0 &&
+	if (!s->native && !s->captured && !s->ready_said && strcmp(s->method, "nft") == 0 &&
 	    s->capture_backoff_ms) {
 		sidecar_sendf(s, TP_CTL_WARN, "%s; trying with iptables", why);
 		s->method = "nat";
@@ -117,7 +118,7 @@ static void on_sshuttle_end(struct sidecar *s, const char *why)
 		s->recapture = tp_timer_add(s->loop, s->capture_backoff_ms, on_recapture, s);
 }
 
-void capture_start(struct sidecar *s)
+static void start_sshuttle(struct sidecar *s)
 {
 	char *env[] = { (char *)"NOTIFY_SOCKET=" DIR_NOTIFY, (char *)"PYTHONDONTWRITEBYTECODE=1",
 			NULL };
@@ -125,8 +126,6 @@ void capture_start(struct sidecar *s)
 	struct tp_err err;
 	size_t i;
 
-	filter_drop_capture(last_port);
-	last_port = free_port(s);
 	tp_strv_add(&argv, "/usr/bin/python3");
 	tp_strv_add(&argv, "-IS");
 	tp_strv_add(&argv, SSHUTTLE);
@@ -149,13 +148,50 @@ void capture_start(struct sidecar *s)
 	if (s->verbose)
 		tp_strv_add(&argv, "-v");
 	tp_strv_add(&argv, "0.0.0.0/0");
-	if (program_start(s, &s->sshuttle, "sshuttle", argv.v, env, on_sshuttle_end, &err) < 0)
+	if (program_start(s, &s->capture, "sshuttle", argv.v, env, on_capture_end, &err) < 0)
 		sidecar_fail(s, "%s", err.msg);
+}
+
+/* The way to the agent's end is there from the start; it leads somewhere once there is a session. */
+static void start_native(struct sidecar *s)
+{
+	char *env[] = { (char *)"NOTIFY_SOCKET=" DIR_NOTIFY, NULL };
+	TP_AUTO_STRV argv = { 0 };
+	struct tp_err err;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		sidecar_fail(s, "socketpair: %s", strerror(errno));
+		return;
+	}
+	tp_strv_add(&argv, TP_SIDECAR_PROGRAM);
+	tp_strv_add(&argv, "redirect");
+	tp_strv_addf(&argv, "%u", last_port);
+	tp_strv_addf(&argv, "%d", ENGINE_QUEUE);
+	s->capture.in = pair[1];
+	if (program_start(s, &s->capture, "the engine", argv.v, env, on_capture_end, &err) < 0)
+		sidecar_fail(s, "%s", err.msg);
+	s->capture.in = 0;
+	close(pair[1]);
+	tp_close_p(&s->capture_fd);
+	s->capture_fd = pair[0];
+	ssh_capture_offered(s);
+}
+
+void capture_start(struct sidecar *s)
+{
+	if (!s->native)
+		filter_drop_capture(last_port);
+	last_port = free_port(s);
+	if (s->native)
+		start_native(s);
+	else
+		start_sshuttle(s);
 }
 
 void capture_restart(struct sidecar *s)
 {
-	program_stop(&s->sshuttle);
+	program_stop(&s->capture);
 	forget(s);
 	if (!s->recapture)
 		capture_start(s);
@@ -186,8 +222,8 @@ static void probe_failed(struct sidecar *s, const char *why)
 	snprintf(text, sizeof(text), "the tunnel was tried and carries nothing: %s", why);
 	sidecar_down(s, text);
 	/* by way of the back-off: the agent may be gone, or not there yet */
-	program_stop(&s->sshuttle);
-	on_sshuttle_end(s, text);
+	program_stop(&s->capture);
+	on_capture_end(s, text);
 }
 
 static void on_probe(void *arg, int events)

@@ -19,9 +19,10 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sidecar/redirect.h"
 #include "sidecar/sidecar.h"
 
-static int nft(const char *rules, size_t n, struct tp_err *err)
+int filter_nft(const char *rules, size_t n, struct tp_err *err)
 {
 	char *argv[] = { (char *)"nft", (char *)"-f", (char *)"-", NULL };
 	struct tp_child_opts o = { .argv = argv };
@@ -156,7 +157,23 @@ int filter_prepare(struct sidecar *s, struct tp_err *err)
 			"\t\treject with icmpx type admin-prohibited\n"
 			"\t}\n"
 			"}\n");
-	return nft(b.data, b.len, err);
+	return filter_nft(b.data, b.len, err);
+}
+
+/* The engine picks its packets before they are redirected. */
+static void put_not_the_engines(struct tp_buf *b, const struct tp_resolv *r)
+{
+	size_t i;
+
+	tp_buf_puts(b, "\tchain pass {\n"
+		       "\t\ttype filter hook output priority -152; policy accept;\n");
+	for (i = 0; i < r->n_ns; i++)
+		if (r->ns[i].addr.ss_family == AF_INET)
+			tp_buf_printf(b,
+				      "\t\tip daddr %s meta mark 0 meta l4proto { tcp, udp } "
+				      "th dport 53 meta mark set 0x%x\n",
+				      r->ns[i].text, MARK_PASS);
+	tp_buf_puts(b, "\t}\n");
 }
 
 /* Questions to the pod's nameservers go to our forwarder, whatever else
@@ -166,11 +183,12 @@ int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, st
 	TP_AUTO_BUF b = TP_BUF_INIT(1 << 16);
 	size_t i;
 
-	(void)s;
 	tp_buf_puts(&b, "table ip tpdocker {}\n"
 			"delete table ip tpdocker\n"
-			"table ip tpdocker {\n"
-			"\tchain names {\n"
+			"table ip tpdocker {\n");
+	if (s->native)
+		put_not_the_engines(&b, r);
+	tp_buf_puts(&b, "\tchain names {\n"
 			"\t\ttype nat hook output priority -110; policy accept;\n");
 	tp_buf_printf(&b, "\t\tmeta mark 0x%x return\n", TP_SIDECAR_MARK);
 	for (i = 0; i < r->n_ns; i++) {
@@ -182,7 +200,7 @@ int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, st
 			      port);
 	}
 	tp_buf_puts(&b, "\t}\n}\n");
-	return nft(b.data, b.len, err);
+	return filter_nft(b.data, b.len, err);
 }
 
 /* Before the capture's own rules, which leave the loopback alone. It sees where
@@ -203,7 +221,7 @@ int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err)
 	for (i = 0; i < s->n_to_pod; i++)
 		tp_buf_printf(&b, "%s %u", i ? "," : "", s->to_pod[i]);
 	tp_buf_printf(&b, " } redirect to :%u\n\t}\n}\n", port);
-	return nft(b.data, b.len, err);
+	return filter_nft(b.data, b.len, err);
 }
 
 /* The rules of a sshuttle that was killed: with its port nobody listens. */
@@ -214,6 +232,6 @@ void filter_drop_capture(unsigned int port)
 					      port, port);
 	struct tp_err err;
 
-	if (port && nft(rules, strlen(rules), &err) < 0)
+	if (port && filter_nft(rules, strlen(rules), &err) < 0)
 		tp_verbose("%s", err.msg);
 }

@@ -17,6 +17,8 @@ static const struct {
 	  sidecar_link },
 	{ "dial", "ssh's ProxyCommand", sidecar_dial },
 	{ "transport", "sshuttle's ssh command", sidecar_transport },
+	{ "redirect", "the native engine: takes connections; stdin is the way to the agent",
+	  sidecar_redirect },
 	{ "mounts", "mount the pod's files into containers; driven on stdin", sidecar_mounts },
 	{ "sftp", "sshfs's ssh command", sidecar_sftp },
 };

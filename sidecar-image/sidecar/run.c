@@ -195,6 +195,7 @@ int program_start(struct sidecar *s, struct program *p, const char *name, char *
 	struct tp_child_opts o = { .argv = argv,
 				   .env_add = env_add,
 				   .in = TP_STDIO_NULL,
+				   .in_fd = p->in,
 				   .out = TP_STDIO_NULL,
 				   .err = TP_STDIO_PIPE };
 
@@ -235,8 +236,8 @@ static void reap_orphans(struct sidecar *s)
 			return;
 		if (si.si_pid == s->ssh.child.pid)
 			on_program_end(&s->ssh, TP_READ);
-		else if (si.si_pid == s->sshuttle.child.pid)
-			on_program_end(&s->sshuttle, TP_READ);
+		else if (si.si_pid == s->capture.child.pid)
+			on_program_end(&s->capture, TP_READ);
 		else
 			waitpid(si.si_pid, NULL, WNOHANG);
 	}

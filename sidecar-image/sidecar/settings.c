@@ -88,6 +88,8 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		rc = add_to(&s->add_host, f, "add-host", tp_add_host_ok(text), err);
 	} else if (strcmp(f->name, TP_CTL_LOCAL_NET) == 0) {
 		s->local_net = strcmp(text, "yes") == 0;
+	} else if (strcmp(f->name, TP_CTL_ENGINE) == 0) {
+		s->native = strcmp(text, "native") == 0;
 	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {
 		s->verbose = strcmp(text, "yes") == 0;
 		tp_log_set_level(s->verbose ? TP_LOG_VERBOSE : TP_LOG_NORMAL);

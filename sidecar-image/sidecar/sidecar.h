@@ -8,7 +8,8 @@
  *
  * What runs below it:
  *   ssh       the connection's master; dials through `tpdocker-sidecar dial`
- *   sshuttle  captures TCP; talks through `tpdocker-sidecar transport`
+ *   capture   takes the container's connections: sshuttle, which talks through
+ *             `tpdocker-sidecar transport`, or `tpdocker-sidecar redirect` (the native engine)
  *   nft       for a moment each
  *
  * Everything over ssh is a session that the supervisor opens itself at the
@@ -56,6 +57,7 @@ struct program {
 	void (*on_end)(struct sidecar *s, const char *why);
 	struct sidecar *s;
 	const char *name;
+	int in; /* if > 0: its stdin, and the caller's still */
 };
 
 struct dnsfwd;
@@ -101,7 +103,7 @@ struct sidecar {
 	struct local *local; /* local.c */
 
 	/* ssh */
-	struct program ssh, sshuttle;
+	struct program ssh, capture;
 	struct tp_watch *inotify_watch;
 	int inotify;
 	bool master_up;
@@ -111,9 +113,11 @@ struct sidecar {
 	int backoff_ms, capture_backoff_ms;
 
 	/* capture */
-	int capture_fd;	  /* sshuttle's end of the tunnel, until a session takes it */
+	bool native;	  /* the engine; else sshuttle */
+	bool queue_tried; /* filter_engine.c has set its rule, or cannot */
+	int capture_fd;	  /* the capture's end of the tunnel, until a session takes it */
 	int transport_fd; /* closing it ends sshuttle's "ssh" */
-	bool captured;	  /* sshuttle has set its rules */
+	bool captured;	  /* its rules are set */
 	const char *method;
 	int notify;
 	struct tp_watch *notify_watch;
@@ -216,9 +220,14 @@ void probe_stop(struct sidecar *s);
 int filter_networks(struct sidecar *s, struct tp_err *err);
 void filter_drop_capture(unsigned int port);
 int filter_prepare(struct sidecar *s, struct tp_err *err);
+int filter_nft(const char *rules, size_t n, struct tp_err *err);
 /* Ports of the loopback that are the pod's go to the capture's port. */
 int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err);
 int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, struct tp_err *err);
+
+/* filter_engine.c: the native engine's rules, with its port. */
+#define ENGINE_QUEUE 61320 /* its netfilter queue */
+int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err);
 
 /* names.c: the description is there: resolv.conf, hosts, redirects. */
 int names_apply(struct sidecar *s, struct tp_err *err);
@@ -259,8 +268,9 @@ int sidecar_session(int argc, char **argv); /* session.c */
 int sidecar_dial(int argc, char **argv);
 int sidecar_link(int argc, char **argv);
 int sidecar_transport(int argc, char **argv);
-int sidecar_mounts(int argc, char **argv); /* mounts.c */
-int sidecar_sftp(int argc, char **argv);   /* door.c */
+int sidecar_redirect(int argc, char **argv); /* redirect.c */
+int sidecar_mounts(int argc, char **argv);   /* mounts.c */
+int sidecar_sftp(int argc, char **argv);     /* door.c */
 
 /* sockets.c: one message with up to one descriptor (-1: none). Whoever sends
  * more loses them all. */

@@ -368,15 +368,15 @@ static void open_tunnel(struct sidecar *s, int err_fd)
 
 	if (s->capture_fd < 0 || s->tunnel)
 		return;
-	s->tunnel = mux_open(s, TP_AGENT_PROGRAM " tunnel", s->capture_fd, s->capture_fd, err_fd,
-			     on_tunnel_end, &err);
+	s->tunnel = mux_open(s, s->native ? TP_AGENT_PROGRAM " engine" : TP_AGENT_PROGRAM " tunnel",
+			     s->capture_fd, s->capture_fd, err_fd, on_tunnel_end, &err);
 	if (!s->tunnel) {
 		redial(s, err.msg);
 		return;
 	}
 	tp_timer_del(s->tunnel_ended);
 	s->tunnel_ended = NULL;
-	tp_close_p(&s->capture_fd); /* the master's now, and sshuttle's */
+	tp_close_p(&s->capture_fd); /* the master's now, and the capture's */
 	sidecar_progress(s);
 }
 

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The native engine's rules. In the order in which a packet meets them:
+ *
+ *   -151 pick      what is for the cluster is marked: first packets of connections, and datagrams
+ *   -150 (mangle)  what is marked goes to the queue; the engine lets it go, or marks why not
+ *   -149 rejected  what the agent's connect was told, told to the program
+ *   -100 lead      connections to the engine's port
+ *
+ * The way into the queue is a rule of iptables', which loads its kernel module
+ * in a container with NET_ADMIN only, as nft's own does not.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "sidecar/redirect.h"
+#include "sidecar/sidecar.h"
+
+/* What the engine leaves alone, as sshuttle does. */
+static void put_exceptions(const struct sidecar *s, struct tp_buf *b, const char *taken)
+{
+	size_t i;
+
+	tp_buf_puts(b, "\t\tmeta nfproto != ipv4 return\n"
+		       "\t\tfib daddr type != unicast return\n");
+	for (i = 0; i < s->also_proxy.n; i++)
+		tp_buf_printf(b, "\t\tip daddr %s %s\n", s->also_proxy.v[i], taken);
+	for (i = 0; i < s->never_proxy.n; i++)
+		tp_buf_printf(b, "\t\tip daddr %s return\n", s->never_proxy.v[i]);
+	for (i = 0; i < s->n_subnets; i++) {
+		struct in_addr a = { htonl(s->subnets[i].addr) };
+
+		tp_buf_printf(b, "\t\tip daddr %s/%d return\n", inet_ntoa(a),
+			      __builtin_popcount(s->subnets[i].mask));
+	}
+}
+
+static void put_pick(const struct sidecar *s, struct tp_buf *b)
+{
+	size_t i;
+
+	tp_buf_puts(b, "\tchain pick {\n"
+		       "\t\ttype filter hook output priority -151; policy accept;\n"
+		       "\t\tmeta mark != 0 return\n"
+		       "\t\tmeta l4proto tcp tcp flags & (fin|syn|rst|ack) != syn return\n");
+	if (s->n_to_pod) {
+		tp_buf_puts(b, "\t\tip daddr 127.0.0.1 tcp dport {");
+		for (i = 0; i < s->n_to_pod; i++)
+			tp_buf_printf(b, "%s %u", i ? "," : "", s->to_pod[i]);
+		tp_buf_puts(b, " } goto chosen\n");
+	}
+	put_exceptions(s, b, "goto chosen");
+	tp_buf_puts(b, "\t\tmeta l4proto { tcp, udp } goto chosen\n"
+		       "\t}\n"
+		       "\tchain chosen {\n");
+	tp_buf_printf(b, "\t\tmeta l4proto { tcp, udp } meta mark set 0x%x\n\t}\n", MARK_QUEUE);
+}
+
+static void put_rejected(struct tp_buf *b)
+{
+	tp_buf_puts(b, "\tchain rejected {\n"
+		       "\t\ttype filter hook output priority -149; policy accept;\n");
+	tp_buf_printf(b, "\t\tmeta mark 0x%x meta l4proto tcp reject with tcp reset\n",
+		      MARK_REFUSED);
+	tp_buf_printf(b, "\t\tmeta mark 0x%x reject with icmpx type port-unreachable\n",
+		      MARK_REFUSED);
+	tp_buf_printf(b, "\t\tmeta mark 0x%x reject with icmpx type no-route\n", MARK_NO_ROUTE);
+	tp_buf_printf(b, "\t\tmeta mark 0x%x reject with icmpx type host-unreachable\n",
+		      MARK_NO_HOST);
+	tp_buf_printf(b, "\t\tmeta mark 0x%x reject with icmpx type admin-prohibited\n\t}\n",
+		      MARK_DENIED);
+}
+
+/* Once: the rule stays, and where nobody serves the queue its packets pass on. */
+static void queue_rule(struct sidecar *s)
+{
+	tp_autofree char *mark = tp_asprintf("0x%x", MARK_QUEUE);
+	tp_autofree char *queue = tp_asprintf("%d", ENGINE_QUEUE);
+	char *argv[] = { (char *)"iptables",
+			 (char *)"-w",
+			 (char *)"5",
+			 (char *)"-t",
+			 (char *)"mangle",
+			 (char *)"-A",
+			 (char *)"OUTPUT",
+			 (char *)"-m",
+			 (char *)"mark",
+			 (char *)"--mark",
+			 mark,
+			 (char *)"-j",
+			 (char *)"NFQUEUE",
+			 (char *)"--queue-num",
+			 queue,
+			 (char *)"--queue-bypass",
+			 NULL };
+	struct tp_child_opts o = { .argv = argv };
+	TP_AUTO_BUF said = TP_BUF_INIT(8192);
+	struct tp_err err = { 0 };
+	int status = 0;
+
+	if (s->queue_tried)
+		return;
+	s->queue_tried = true;
+	if (tp_child_run(&o, NULL, 0, NULL, &said, 10000, &status, NULL, &err) < 0 || status)
+		tp_verbose(
+			"this kernel has no NFQUEUE (%s): a port where nobody listens looks open "
+			"for a moment, and UDP does not pass",
+			said.len ? said.data : err.msg);
+}
+
+int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err)
+{
+	TP_AUTO_BUF b = TP_BUF_INIT(1 << 20);
+
+	tp_buf_puts(&b, "table inet tpdocker-engine {}\n"
+			"delete table inet tpdocker-engine\n"
+			"table inet tpdocker-engine {\n");
+	put_pick(s, &b);
+	put_rejected(&b);
+	tp_buf_puts(&b, "\tchain lead {\n"
+			"\t\ttype nat hook output priority -100; policy accept;\n");
+	tp_buf_printf(&b, "\t\tmeta mark 0x%x return\n", TP_SIDECAR_MARK);
+	tp_buf_puts(&b, "\t\tmeta l4proto != tcp return\n");
+	put_exceptions(s, &b, "goto take");
+	tp_buf_puts(&b, "\t\tgoto take\n"
+			"\t}\n"
+			"\tchain take {\n");
+	tp_buf_printf(&b, "\t\tmeta l4proto tcp redirect to :%u\n\t}\n}\n", port);
+	queue_rule(s);
+	return filter_nft(b.data, b.len, err);
+}

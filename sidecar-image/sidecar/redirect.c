@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/redirect.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <linux/netfilter_ipv4.h> /* behind the former: the two overlap */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/limit.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sidecar/sidecar.h"
+
+#define ACCEPTS 64 /* in a row */
+
+static void on_queued(void *arg, uint32_t id, const uint8_t *p, size_t n)
+{
+	struct redirect *r = arg;
+	struct tp_packet packet;
+
+	if (tp_packet_parse(p, n, &packet) < 0)
+		nfqueue_accept(r->queue, id, 0); /* the filter refuses it */
+	else if (packet.to.protocol == IPPROTO_UDP)
+		udp_packet(r, id, &packet);
+	else if (packet.syn)
+		held_syn(r, id, &packet);
+	else
+		nfqueue_accept(r->queue, id, 0);
+}
+
+/* A connection of which nothing was known before. */
+static void open_now(struct redirect *r, const struct tp_target *to, int fd)
+{
+	struct tp_flow *f = tp_flow_open(r->flows, to, NULL, NULL);
+
+	if (f)
+		tp_flow_attach(f, fd);
+	else
+		tp_flow_reset_fd(fd);
+}
+
+static void on_listener(void *arg, int events)
+{
+	struct redirect *r = arg;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS; i++) {
+		struct sockaddr_storage sa;
+		struct tp_target from, to;
+		socklen_t len = sizeof(sa);
+		int fd = accept4(r->listener, (struct sockaddr *)&sa, &len,
+				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return;
+		memset(&to, 0, sizeof(to));
+		if (tp_target_from(&from, IPPROTO_TCP, &sa) == 0) {
+			len = sizeof(sa);
+			memset(&sa, 0, sizeof(sa));
+			if (getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, &sa, &len) == 0)
+				tp_target_from(&to, IPPROTO_TCP, &sa);
+		}
+		/* whoever found the port by itself, and was not led here, has no business here */
+		if (!to.port)
+			tp_flow_reset_fd(fd);
+		else if (!held_accepted(r, &from, &to, fd))
+			open_now(r, &to, fd);
+	}
+}
+
+static void on_ended(void *arg, const char *reason)
+{
+	struct redirect *r = arg;
+
+	fprintf(stderr, "tpdocker: engine: %s\n",
+		reason ? reason : "the connection to the agent ended");
+	tp_loop_stop(r->loop, 1);
+}
+
+static int listen_on(struct redirect *r, unsigned port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_port = htons((uint16_t)port),
+				   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int one = 1;
+
+	r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (r->listener < 0)
+		return -1;
+	setsockopt(r->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(r->listener, (struct sockaddr *)&sin, sizeof(sin)) < 0 ||
+	    listen(r->listener, 4096) < 0)
+		return -1;
+	r->watch = tp_watch_add(r->loop, r->listener, TP_READ, on_listener, r);
+	return 0;
+}
+
+static void say_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	tp_autoclose int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (!path || fd < 0)
+		return;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	if (sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		fprintf(stderr, "tpdocker: engine: %s: %s\n", path, strerror(errno));
+}
+
+static int number(const char *text)
+{
+	char rest;
+	unsigned v;
+
+	return sscanf(text, "%5u%c", &v, &rest) == 1 && v <= 65535 ? (int)v : -1;
+}
+
+int sidecar_redirect(int argc, char **argv)
+{
+	struct redirect r = { .listener = -1 };
+	const struct tp_flows_events ev = { NULL, on_ended, &r };
+	int port = argc == 3 ? number(argv[1]) : -1, queue = argc == 3 ? number(argv[2]) : -1, rc;
+	struct tp_err err;
+
+	if (port <= 0 || queue < 0) {
+		fprintf(stderr, "usage: tpdocker-sidecar redirect PORT QUEUE\n");
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	tp_raise_file_limit();
+	r.loop = tp_loop_new();
+	r.flows = tp_flows_new(r.loop, STDIN_FILENO, STDIN_FILENO, &ev);
+	if (listen_on(&r, (unsigned)port) < 0) {
+		fprintf(stderr, "tpdocker: engine: cannot listen on 127.0.0.1:%d: %s\n", port,
+			strerror(errno));
+		return 1;
+	}
+	r.queue = nfqueue_open(r.loop, (uint16_t)queue, on_queued, &r, &err);
+	if (!r.queue)
+		fprintf(stderr,
+			"tpdocker: engine: %s: a port where nobody listens looks open for a moment, and UDP "
+			"does not pass\n",
+			err.msg);
+	say_ready();
+	rc = tp_loop_run(r.loop);
+	held_free(&r);
+	udp_free(&r);
+	tp_flows_free(r.flows);
+	nfqueue_close(r.queue);
+	tp_close_p(&r.listener);
+	tp_loop_free(r.loop);
+	return rc;
+}
