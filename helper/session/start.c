@@ -294,6 +294,8 @@ static void sidecar_started(void *arg)
 	if (local)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
 	tp_session_ports_send(s);
+	if (s->opts->engine)
+		tp_control_sends(s->control, TP_CTL_ENGINE, s->opts->engine);
 	if (s->opts->verbose)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
 	if (s->volumes == TP_VOLUMES_SSHFS)
