@@ -163,7 +163,7 @@ static int cleanup_orphans(const struct tp_session_opts *o, struct tp_err *err)
 			tp_record_free(&r); /* known: alive, or dealt with already */
 			continue;
 		}
-		if (tp_cleanup_engine(e, id, NULL, err))
+		if (tp_cleanup_engine(e, id, NULL, NULL, err))
 			rc = -1;
 		else
 			tp_info("removed the containers of session %s", id);

@@ -33,7 +33,7 @@ static const struct tp_opt table[] = {
 	TP_SESSION_OPT("swap-deployment", TP_OPT_STRING, "[KIND/]NAME[:CONTAINER]", "put the dev container in the place of this workload", swap_deployment, "workload"),
 	OPT("workspace-folder", "FOLDER", "the project's folder (default: the current one)", workspace, "file"),
 	OPT("config", "FILE", "the devcontainer.json, if there is more than one", config, "file"),
-	OPT("volumes", "sshfs|copy|off", "the pod's volumes: mounted, copied or left out", volumes, "sshfs|copy|off"),
+	OPT("volumes", "sshfs|off", "the pod's volumes: mounted (the default), or left out", volumes, "sshfs|off"),
 	TP_SESSION_OPT("image", TP_OPT_STRING, "IMAGE", "the image of sidecar and agent (default: " TP_IMAGE ")", image, NULL),
 	TP_SESSION_OPT("context", TP_OPT_STRING, "NAME", "the kubeconfig context to write down", context, "context"),
 	TP_SESSION_OPT("namespace", TP_OPT_STRING, "NAME", "the namespace to write down", namespace, "namespace"),
@@ -156,13 +156,12 @@ static void find_compose_files(const char *top, struct tp_strv *out)
 
 static int check_opts(const struct devcontainer_opts *o, struct tp_err *err)
 {
-	bool known = !o->volumes || !strcmp(o->volumes, "sshfs") || !strcmp(o->volumes, "copy") ||
-		     !strcmp(o->volumes, "off");
+	bool known = !o->volumes || !strcmp(o->volumes, "sshfs") || !strcmp(o->volumes, "off");
 	struct tp_compose_join j;
 
 	if (!known)
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "--volumes %s: it is one of sshfs, copy and off", o->volumes);
+		return tp_err_set(err, TP_ERR_USAGE, "--volumes %s: it is sshfs or off here",
+				  o->volumes);
 	if (o->service) {
 		if (strchr(o->service, '='))
 			return tp_err_set(err, TP_ERR_USAGE,

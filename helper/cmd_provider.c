@@ -30,7 +30,7 @@
 
 struct provider_opts {
 	struct tp_session_opts session; /* first: its table wants it */
-	char *idle_timeout;
+	char *idle_timeout, *gate;
 };
 
 static const struct tp_opt table[] = {
@@ -39,6 +39,11 @@ static const struct tp_opt table[] = {
 	  .arg = "DURATION",
 	  .help = "end the session when no container was joined for so long (90s, 10m, 1h30m)",
 	  .offset = offsetof(struct provider_opts, idle_timeout) },
+	{ .name = "gate",
+	  .type = TP_OPT_STRING,
+	  .arg = "NAME",
+	  .help = "where the entry gates of containers that join ask for the pod's environment and volumes",
+	  .offset = offsetof(struct provider_opts, gate) },
 	TP_OPT_MORE(tp_session_opt_table),
 };
 
@@ -214,11 +219,17 @@ static int up(const struct who *w, struct provider_opts *o, const struct tp_run_
 	      struct tp_err *err)
 {
 	struct tp_up u = {
-		.opts = &o->session, .args = args, .name = w->name, .owner = w->owner, .reuse = true
+		.opts = &o->session,
+		.args = args,
+		.name = w->name,
+		.owner = w->owner,
+		.gate = o->gate,
+		.reuse = true,
 	};
 	int rc, code = 0;
 
-	if (tp_session_opts_check(&o->session, err) || tp_up_flags_check(args, err))
+	if (tp_session_opts_check(&o->session, err) || tp_up_flags_check(args, err) ||
+	    tp_up_gate_check(o->gate, &o->session, err))
 		return -1;
 	if (o->idle_timeout && tp_duration_parse(o->idle_timeout, &u.idle_ms))
 		return tp_err_set(err, TP_ERR_USAGE,
@@ -260,6 +271,7 @@ static int call(const char *word, const char *project, int argc, char **argv, st
 		rc = is_up ? up(&w, &o, &args, err) : down(&w, err);
 	who_free(&w);
 	free(o.idle_timeout);
+	free(o.gate);
 	tp_run_args_free(&args);
 	tp_session_opts_free(&o.session);
 	return rc;

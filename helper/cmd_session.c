@@ -4,10 +4,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
-#include "common/gate.h"
 #include "session/hostless.h"
 #include "session/supervise.h"
 #include "session/timings.h"
+#include "session/up.h"
 
 #define GATE "tpdocker-gate" /* where entry gates ask, unless the user says otherwise */
 
@@ -87,14 +87,6 @@ static int run_here(const struct here_opts *here, const struct tp_run_args *args
 	return code;
 }
 
-static int check_gate(const char *name, struct tp_err *err)
-{
-	if (!name || (*name && strlen(name) <= TP_GATE_NAME_MAX && !strpbrk(name, "/ \n")))
-		return 0;
-	return tp_err_set(err, TP_ERR_USAGE, "--gate %s: at most %d characters, no / and no space",
-			  name, TP_GATE_NAME_MAX);
-}
-
 static int run_session(int argc, char **argv, struct tp_err *err)
 {
 	struct here_opts o = { 0 };
@@ -108,7 +100,7 @@ static int run_session(int argc, char **argv, struct tp_err *err)
 		tp_err_set(err, TP_ERR_USAGE, "what is \"%s\" for? `session` takes options alone",
 			   argv[behind]);
 	} else if (behind >= 0 && !tp_session_opts_check(&o.session, err) &&
-		   !check_gate(o.gate, err) && !check_flags(&args, err) &&
+		   !tp_up_gate_check(o.gate, &o.session, err) && !check_flags(&args, err) &&
 		   !tp_hostless_check(&o.session, err)) {
 		tp_session_opts_apply(&o.session);
 		code = run_here(&o, &args, err);

@@ -14,7 +14,7 @@
 
 struct up_opts {
 	struct tp_session_opts session; /* first: its table wants it */
-	char *idle_timeout;
+	char *idle_timeout, *gate;
 	bool reuse;
 };
 
@@ -28,6 +28,11 @@ static const struct tp_opt table[] = {
 	  .type = TP_OPT_FLAG,
 	  .help = "if the session is there already, and was started with the same options, that is fine: for what is run again and again",
 	  .offset = offsetof(struct up_opts, reuse) },
+	{ .name = "gate",
+	  .type = TP_OPT_STRING,
+	  .arg = "NAME",
+	  .help = "let containers that others make (a dev container) have the pod's environment and volumes: their entry gates ask at this abstract socket",
+	  .offset = offsetof(struct up_opts, gate) },
 	TP_OPT_MORE(tp_session_opt_table),
 };
 
@@ -97,7 +102,8 @@ static int run_up(int argc, char **argv, struct tp_err *err)
 		tp_cmd_usage(&tp_cmd_up);
 		code = 0;
 	} else if (behind >= 0 && !take_name(argc, argv, behind, &name, err) &&
-		   !tp_session_opts_check(&o.session, err) && !tp_up_flags_check(&args, err)) {
+		   !tp_session_opts_check(&o.session, err) && !tp_up_flags_check(&args, err) &&
+		   !tp_up_gate_check(o.gate, &o.session, err)) {
 		if (o.idle_timeout && tp_duration_parse(o.idle_timeout, &idle_ms)) {
 			tp_err_set(err, TP_ERR_USAGE,
 				   "--idle-timeout %s: write it as 90s, 10m or 1h30m",
@@ -110,12 +116,14 @@ static int run_up(int argc, char **argv, struct tp_err *err)
 							   .args = &args,
 							   .name = name,
 							   .idle_ms = idle_ms,
+							   .gate = o.gate,
 							   .reuse = o.reuse,
 							   .failing = failing },
 					  err);
 		}
 	}
 	free(o.idle_timeout);
+	free(o.gate);
 	tp_run_args_free(&args);
 	tp_session_opts_free(&o.session);
 	return code;

@@ -131,6 +131,42 @@ END
     equal "$(docker network ls --quiet --filter "label=com.docker.compose.project=$project")" ''
 }
 
+@test "with a gate: the pod's environment and volumes as well" {
+    cat >compose.yaml <<END
+services:
+  cluster:
+    provider:
+      type: tpdocker
+      options: {swap-deployment: web, gate: tpdocker-gate}
+  web:
+    image: $client
+    entrypoint: ["/tpdocker/bin/gate", "tpdocker-gate/web"]
+    command: [python3, -m, http.server, "8080"]
+    environment: {ROLE: mine, TPDOCKER_OWN: ROLE}
+    volumes: ["gate:/tpdocker/bin:ro"]
+    network_mode: "container:tpdocker-\${COMPOSE_PROJECT_NAME}-cluster"
+    depends_on: [cluster]
+volumes:
+  gate: {name: "tpdocker-\${COMPOSE_PROJECT_NAME}-cluster"}
+END
+    compose up --detach
+    eventually 20 in_web curl -sSfm 5 -o /dev/null http://localhost:8080/
+    environ=$(in_web sh -c "tr '\\0' '\\n' </proc/1/environ")
+    matches "$environ" '^ROLE=mine$' '^API_SERVICE_HOST=10\.' '^TELEPRESENCE_ROOT=/tpdocker/root$'
+    matches "$(in_web ls /etc/web/secret)" '^password$'
+    lacks "$(docker inspect "$(web_id)")" API_SERVICE_HOST
+    # run --session has its own way in
+    matches "$(tpd run --session "$project-cluster" -e API_SERVICE_HOST=mine "$client" sh -c 'env; ls /etc/web/secret' </dev/null)" \
+        '^API_SERVICE_HOST=mine$' '^password$'
+    compose down --timeout 1
+    # that one is Compose's
+    equal "$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" "tpdocker-$project-cluster"
+    compose up --detach
+    eventually 20 in_web curl -sSfm 5 -o /dev/null http://localhost:8080/
+    compose down --timeout 1 --volumes
+    equal "$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ''
+}
+
 @test "what the provider says: the same each time, and down of none is fine" {
     words=(--swap-deployment=api --idle-timeout=10m --publish="127.0.0.1:$(free_port):8080" cluster)
     provider up "${words[@]}" >first

@@ -77,9 +77,9 @@ given() {
     equal "$(read_by_cli .name)" '"shop"'
     matches "$(read_by_cli .image)" '^"[a-z./]+:[a-z]+"$'
     equal "$(read_by_cli .initializeCommand[0:2])" '["tpdocker","up"]'
-    matches "$(read_by_cli .initializeCommand)" '"--swap-deployment=statefulset/db:main"' '"--context=staging"' \
+    matches "$(read_by_cli .initializeCommand)" '"--reuse"' '"--gate=tpdocker-gate"' '"--swap-deployment=statefulset/db:main"' '"--context=staging"' \
         '"--namespace=shop"' '"--volumes=off"' '"--idle-timeout='
-    matches "$(read_by_cli .runArgs)" '^\["--network=container:tpdocker-'
+    matches "$(read_by_cli .runArgs)" '^\["--network=container:tpdocker-' '"--label=dev.tpdocker.joins='
     equal "$(read_by_cli '[.mounts[] | split(",")[2]]')" '["target=/tpdocker/bin","target=/etc/profile.d/tpdocker.sh"]'
     equal "$(read_by_cli .postStartCommand)" '["/tpdocker/bin/gate","-","true"]'
     equal "$(read_by_cli .containerEnv)" '{"TPDOCKER_GATE":"tpdocker-gate/dev"}'

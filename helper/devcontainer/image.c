@@ -6,6 +6,7 @@
 #include "common/gate.h"
 #include "devcontainer/internal.h"
 #include "devcontainer/jsonc.h"
+#include "session/record.h"
 
 #define PATH(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
@@ -104,6 +105,7 @@ static int set_initialize(struct tp_buf *text, const struct tp_devcontainer_spec
 	option(&words, "namespace", s->namespace);
 	option(&words, "volumes", s->volumes);
 	option(&words, "image", s->image);
+	tp_strv_add(&words, "--reuse"); /* this runs whenever the editor starts */
 	option(&words, "gate", GATE_NAME);
 	/* nothing tells a session that the editor is gone, but nobody is in its network then */
 	option(&words, "idle-timeout", "5m");
@@ -133,7 +135,7 @@ static int set_container(struct tp_buf *text, const struct tp_json *doc,
 		"\"type=bind,source=${localWorkspaceFolder}/%s%s" TP_DEVCONTAINER_PROFILE
 		",target=/etc/profile.d/tpdocker.sh,readonly\"",
 		s->folder, *s->folder ? "/" : "");
-	int rc[6], changed = 0;
+	int rc[7], changed = 0;
 	bool image = tp_json_get(doc, "image") || tp_json_get(doc, "build") ||
 		     tp_json_get(doc, "dockerFile");
 
@@ -154,6 +156,10 @@ static int set_container(struct tp_buf *text, const struct tp_json *doc,
 					 ",readonly\"",
 					 err);
 	rc[5] = rc[4] < 0 ? -1 : tp_jsonc_add(text, PATH("mounts"), profile, err);
+	/* session/outsiders.h */
+	rc[6] = rc[5] < 0 ? -1 :
+			    tp_jsonc_add(text, PATH("runArgs"),
+					 "\"--label=" TP_LABEL_JOINS "=" SESSION "\"", err);
 	for (size_t i = 0; i < TP_ARRAY_SIZE(rc); i++) {
 		if (rc[i] < 0)
 			return -1;

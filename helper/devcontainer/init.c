@@ -14,9 +14,10 @@
 #define PATH(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 const char tp_devcontainer_profile[] =
-	"# The pod's environment, for shells that are started when the container runs.\n"
+	"# The pod's environment and volumes, for shells that are started when the container runs.\n"
 	"# Written by `tpdocker devcontainer init`.\n"
 	"if [ -n \"$TPDOCKER_GATE\" ] && [ -x /tpdocker/bin/gate ]; then\n"
+	"  [ -e /tpdocker/root/etc ] || /tpdocker/bin/gate - true\n"
 	"  eval \"$(/tpdocker/bin/gate - --export)\"\n"
 	"fi\n";
 

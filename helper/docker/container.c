@@ -183,6 +183,15 @@ int tp_engine_volume_remove(struct tp_engine *e, const char *name, struct tp_can
 	return act(e, "DELETE", path, 404, 0, REMOVE_MS, "remove a volume", c, err);
 }
 
+struct tp_json *tp_engine_volume(struct tp_engine *e, const char *name, struct tp_cancel *c,
+				 struct tp_err *err)
+{
+	tp_autofree char *esc = tp_http_escape(name);
+	tp_autofree char *path = tp_asprintf("/volumes/%s", esc);
+
+	return tp_engine_json(e, "GET", path, NULL, "inspect a volume", c, err);
+}
+
 struct tp_json *tp_engine_volumes(struct tp_engine *e, const char *label, struct tp_cancel *c,
 				  struct tp_err *err)
 {

@@ -51,6 +51,9 @@ struct tp_json *tp_engine_running(struct tp_engine *e, struct tp_cancel *c, stru
 /* GET /images/NAME/json; NULL with NOT_FOUND if it is not there. */
 struct tp_json *tp_engine_image(struct tp_engine *e, const char *image, struct tp_cancel *c,
 				struct tp_err *err);
+/* GET /volumes/NAME; NULL with NOT_FOUND if it is not there. */
+struct tp_json *tp_engine_volume(struct tp_engine *e, const char *name, struct tp_cancel *c,
+				 struct tp_err *err);
 /* Removes a named volume. Gone already is success; CONFLICT: a container still has it. */
 int tp_engine_volume_remove(struct tp_engine *e, const char *name, struct tp_cancel *c,
 			    struct tp_err *err);

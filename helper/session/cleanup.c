@@ -86,17 +86,6 @@ int tp_cleanup_cluster(struct tp_kube *k, const struct tp_record *r, struct tp_c
 	return rc;
 }
 
-/* A kept container keeps the volume: it goes when the container does, see tp_cleanup_volumes. */
-static int remove_volume(struct tp_engine *e, const char *session, bool kept, struct tp_cancel *c,
-			 struct tp_err *err)
-{
-	tp_autofree char *name = tp_sidecar_name(session);
-
-	if (!tp_engine_volume_remove(e, name, c, err) || (kept && err->kind == TP_ERR_CONFLICT))
-		return 0;
-	return -1;
-}
-
 int tp_cleanup_containers(struct tp_engine *e, const char *label, bool *kept, struct tp_cancel *c,
 			  struct tp_err *err)
 {
@@ -122,15 +111,37 @@ int tp_cleanup_containers(struct tp_engine *e, const char *label, bool *kept, st
 	return rc;
 }
 
-int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
-		      struct tp_err *err)
+/* A kept container keeps the volume: it goes when the container does, see tp_cleanup_volumes. */
+static int remove_volume(struct tp_engine *e, const struct tp_record *r, bool kept,
+			 struct tp_cancel *c, struct tp_err *err)
+{
+	tp_autofree char *name = tp_record_volume(r);
+
+	if (r->gate) {
+		TP_AUTO_JSON *there = tp_engine_volume(e, name, c, err);
+		const char *owner =
+			tp_json_str(tp_json_get(tp_json_get(there, "Labels"), TP_LABEL_OWNER));
+
+		if (!there)
+			return err->kind == TP_ERR_NOT_FOUND ? 0 : -1;
+		if (!owner || !r->by || strcmp(owner, r->by))
+			return 0; /* Compose's; see outsiders.c */
+	}
+	if (!tp_engine_volume_remove(e, name, c, err) ||
+	    ((kept || r->gate) && err->kind == TP_ERR_CONFLICT))
+		return 0;
+	return -1;
+}
+
+int tp_cleanup_engine(struct tp_engine *e, const char *session, const struct tp_record *r,
+		      struct tp_cancel *c, struct tp_err *err)
 {
 	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_SESSION, session);
 	bool kept;
 
 	if (tp_cleanup_containers(e, label, &kept, c, err))
 		return -1;
-	return remove_volume(e, session, kept, c, err);
+	return r ? remove_volume(e, r, kept, c, err) : 0;
 }
 
 void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c)
@@ -220,7 +231,7 @@ static int engine_from_record(const struct tp_record *r, struct tp_cancel *c, st
 		return -1;
 	e = tp_engine_open(&ep, c, err);
 	if (e)
-		rc = tp_cleanup_engine(e, r->id, c, err);
+		rc = tp_cleanup_engine(e, r->id, r, c, err);
 	tp_engine_free(e);
 	tp_docker_endpoint_free(&ep);
 	return rc;

@@ -19,9 +19,9 @@ int tp_cleanup_containers(struct tp_engine *e, const char *label, bool *kept, st
 			  struct tp_err *err);
 
 /* The engine's side: the session's containers removed (stopped, if the user wanted to keep them), then its volume
- * (unless a container that is kept has it). */
-int tp_cleanup_engine(struct tp_engine *e, const char *session, struct tp_cancel *c,
-		      struct tp_err *err);
+ * (unless a container that is kept, or another's, has it), if its record R is known; else tp_cleanup_volumes does that. */
+int tp_cleanup_engine(struct tp_engine *e, const char *session, const struct tp_record *r,
+		      struct tp_cancel *c, struct tp_err *err);
 
 /* Volumes of OWNER's sessions that have no record any more: those whose kept container the user has removed since. */
 void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c);

@@ -200,8 +200,8 @@ void tp_companion_describe(struct tp_session *s)
 
 	if (s->volumes != TP_VOLUMES_SSHFS || !s->described || c->told)
 		return;
-	if (!mounts->n && !s->opts->volumes && !s->hostless) {
-		/* Nobody asked for it, and there is nothing to mount. (Gates may wait for it already without an engine.) */
+	if (!mounts->n && !s->opts->volumes && !s->gate_name) {
+		/* Nobody asked for it, and there is nothing to mount. (Others' gates are answered by it all the same.) */
 		s->volumes = TP_VOLUMES_OFF;
 		tp_companion_stop(s);
 		return;
@@ -214,8 +214,8 @@ void tp_companion_describe(struct tp_session *s)
 	if (!c->control || (s->hostless && !s->tunnel_ready))
 		return;
 	c->told = true;
-	if (s->hostless)
-		tp_hostless_described(s);
+	if (s->gate_name)
+		tp_volumes_described(s);
 	send_list(c->control, TP_CTL_READ_ONLY, &s->remote.read_only);
 	if (s->user_image) {
 		tp_control_sends(c->control, TP_CTL_IMAGE_KNOWN, "");
@@ -232,8 +232,7 @@ static void started(void *arg)
 	struct tp_session *s = arg;
 	struct tp_companion *c = &s->companion;
 	struct tp_control_events ev = { on_frame, on_end, s };
-	tp_autofree char *gates =
-		s->gate_name ? tp_strdup(s->gate_name) : tp_volumes_gate_name(s->record.id);
+	tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
 
 	if (s->hostless)
 		tp_hostless_listen(s, &c->child_err, &c->child, on_stderr);
@@ -241,7 +240,10 @@ static void started(void *arg)
 	if (s->opts->verbose)
 		tp_control_sends(c->control, TP_CTL_VERBOSE, "yes");
 	tp_control_sends(c->control, TP_CTL_DOOR, c->door);
-	tp_control_sends(c->control, TP_CTL_GATES, gates);
+	if (!s->hostless)
+		tp_control_sends(c->control, TP_CTL_GATES, gates);
+	if (s->gate_name)
+		tp_control_sends(c->control, TP_CTL_GATES_OUTSIDE, s->gate_name);
 	tp_control_sends(c->control, TP_CTL_VOLUMES_ROOT, tp_volumes_root(s));
 	if (c->stopped)
 		tp_control_sends(c->control, TP_CTL_STOP, "");

@@ -24,7 +24,7 @@ static int undo_cluster(struct tp_session *s, struct tp_cancel *c, struct tp_err
 
 static int undo_engine(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 {
-	return tp_cleanup_engine(s->engine, s->record.id, c, err);
+	return tp_cleanup_engine(s->engine, s->record.id, &s->record, c, err);
 }
 
 static int with_patience(struct tp_session *s, undo_fn *undo, const char *who, struct tp_cancel *c,

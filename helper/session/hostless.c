@@ -335,9 +335,6 @@ void tp_hostless_described(struct tp_session *s)
 		tp_warn("the pod's volumes are left out, as this container may not mount; it may "
 			"with: %s (--volumes off: without this line)",
 			lacks);
-	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
-				   tp_volumes_root(s));
-	tp_volumes_gate_env(s);
 }
 
 void tp_hostless_ready(struct tp_session *s)

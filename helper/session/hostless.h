@@ -25,7 +25,7 @@ void tp_hostless_mark(void);
 /* Entry gates (common/gate.h) at the abstract socket NAME are let go once the session is ready: containers of a Compose file, say. They
  * get the pod's environment, and its volumes if this container may mount. Before tp_session_start; NAME must outlive S. */
 void tp_hostless_gates(struct tp_session *s, const char *name);
-/* The pod is known: so is what gates get. */
+/* The pod is known: says what gates do not get of it. */
 void tp_hostless_described(struct tp_session *s);
 /* The session is ready, those go on that wait, and the container is healthy. */
 void tp_hostless_ready(struct tp_session *s);

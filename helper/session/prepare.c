@@ -20,6 +20,7 @@
 #include "session/hostless.h"
 #include "session/keys.h"
 #include "session/known.h"
+#include "session/outsiders.h"
 #include "session/reuse.h"
 #include "session/rights.h"
 #include "session/session.h"
@@ -249,6 +250,8 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	if (!s->engine)
 		return -1;
 	if (s->record.name && check_sidecar_name(s, c, err))
+		return -1;
+	if (s->record.gate && tp_outsiders_prepare(s, c, err))
 		return -1;
 	if (s->args->image && tp_session_user_image(s, c, err))
 		return -1;

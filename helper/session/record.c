@@ -31,6 +31,11 @@ void tp_record_new_id(char id[TP_SESSION_ID_MAX])
 	id[sizeof(rnd)] = '\0';
 }
 
+char *tp_record_volume(const struct tp_record *r)
+{
+	return tp_asprintf("tpdocker-%s", r->gate && r->name ? r->name : r->id);
+}
+
 char *tp_record_whoami(void)
 {
 	char host[256] = "localhost";
@@ -117,6 +122,7 @@ char *tp_record_print(const struct tp_record *r, struct tp_err *err)
 	tp_jw_int(w, "started", r->started);
 	tp_jw_str(w, "by", r->by);
 	tp_jw_str(w, "name", r->name);
+	tp_jw_str(w, "gate", r->gate);
 	tp_jw_array(w, "settings");
 	for (size_t i = 0; i < r->settings.n; i++)
 		tp_jw_str(w, NULL, r->settings.v[i]);
@@ -178,6 +184,7 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 	r->started = tp_json_int_at(j, "started", 0);
 	r->by = dup_at(j, "by");
 	r->name = dup_at(j, "name");
+	r->gate = dup_at(j, "gate");
 	for (size_t i = 0; i < tp_json_len(settings); i++)
 		if (tp_json_str(tp_json_at(settings, i)))
 			tp_strv_add(&r->settings, tp_json_str(tp_json_at(settings, i)));
@@ -329,11 +336,11 @@ int tp_record_list(struct tp_strv *ids, struct tp_err *err)
 void tp_record_free(struct tp_record *r)
 {
 	char **strings[] = {
-		&r->name,	   &r->by,	  &r->kubeconfig,    &r->kubeconfig_env,
-		&r->context,	   &r->namespace, &r->docker_host,   &r->docker_context,
-		&r->docker_config, &r->pod,	  &r->pod_container, &r->authorized_key,
-		&r->service,	   &r->link_dir,  &r->docker_tls_ca, &r->docker_tls_cert,
-		&r->docker_tls_key
+		&r->name,	    &r->by,	   &r->kubeconfig,    &r->kubeconfig_env,
+		&r->context,	    &r->namespace, &r->docker_host,   &r->docker_context,
+		&r->docker_config,  &r->pod,	   &r->pod_container, &r->authorized_key,
+		&r->service,	    &r->link_dir,  &r->docker_tls_ca, &r->docker_tls_cert,
+		&r->docker_tls_key, &r->gate
 	};
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {

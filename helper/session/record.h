@@ -19,11 +19,13 @@
 enum tp_session_mode { TP_MODE_NEW, TP_MODE_SWAP, TP_MODE_EXISTING };
 
 /* Labels of our containers and pods. */
-#define TP_LABEL_SESSION     "dev.tpdocker.session" /* containers: the session's id */
-#define TP_LABEL_ROLE	     "dev.tpdocker.role"    /* "sidecar" or "user" */
-#define TP_LABEL_RUN	     "dev.tpdocker.run"	    /* user's containers: one `tpdocker run` */
-#define TP_LABEL_KEEP	     "dev.tpdocker.keep"    /* the user wants the stopped container kept */
-#define TP_LABEL_OWNER	     "dev.tpdocker.owner"   /* "user@host" */
+#define TP_LABEL_SESSION "dev.tpdocker.session" /* containers: the session's id */
+#define TP_LABEL_ROLE	 "dev.tpdocker.role"	/* "sidecar" or "user" */
+#define TP_LABEL_RUN	 "dev.tpdocker.run"	/* user's containers: one `tpdocker run` */
+#define TP_LABEL_KEEP	 "dev.tpdocker.keep"	/* the user wants the stopped container kept */
+#define TP_LABEL_OWNER	 "dev.tpdocker.owner"	/* "user@host" */
+#define TP_LABEL_JOINS \
+	"dev.tpdocker.joins" /* others' containers: a session's name, in whose network they are */
 #define TP_POD_LABEL_SESSION "tpdocker.dev/session"
 #define TP_POD_ANNOTATION_BY "tpdocker.dev/by"
 
@@ -33,6 +35,7 @@ struct tp_record {
 	long long started; /* seconds since 1970 */
 	char *by;	   /* "user@host" */
 	char *name;	   /* a background session's, unique among this user's; NULL: of `run` */
+	char *gate;	   /* where others' entry gates ask (`up --gate`); NULL: nowhere */
 	struct tp_strv settings; /* what it was asked to be (session/reuse.h); empty: of `run` */
 	int pid; /* the process that has the session (session/known.h tells whether it lives) */
 
@@ -57,6 +60,10 @@ struct tp_record {
 	int lock_fd; /* -1: not held by us */
 };
 #define TP_RECORD_INIT ((struct tp_record){ .lock_fd = -1 })
+
+/* The docker volume that brings the entry gate to containers: of the session, or, where others have to know what it is
+ * called, of its name. The caller's. */
+char *tp_record_volume(const struct tp_record *r);
 
 /* A fresh id: a letter and 9 letters or digits, at random. */
 void tp_record_new_id(char id[TP_SESSION_ID_MAX]);

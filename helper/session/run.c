@@ -163,7 +163,7 @@ static int launch(struct tp_session *s, struct tp_err *err)
 	const char *labels[] = {
 		session, owner, run, TP_LABEL_ROLE "=user", keep ? TP_LABEL_KEEP "=yes" : NULL, NULL
 	};
-	tp_autofree char *volume = tp_sidecar_name(s->record.id);
+	tp_autofree char *volume = tp_record_volume(&s->record);
 	tp_autofree char *name = tp_volumes_gate_name(s->record.id);
 	tp_autofree char *gates = tp_asprintf("%s/%s", name, s->run_id);
 	struct tp_launch_gate gate = { .volume = volume,

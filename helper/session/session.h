@@ -119,7 +119,7 @@ struct tp_session {
 	unsigned reconnects;  /* how often it was back */
 	bool container_phase; /* the user's container was launched */
 	bool background;
-	const char *gate_name;		  /* hostless: where entry gates ask; or NULL */
+	const char *gate_name;		  /* where others' entry gates ask; or NULL */
 	unsigned int gates[TP_GATES_MAX]; /* those that wait until the session is ready */
 	size_t n_gates;
 	bool hostless; /* no engine: we are in the sidecar's container (hostless.h) */

@@ -206,7 +206,7 @@ static void write_labels(struct tp_jw *w, const struct tp_sidecar_spec *s, const
 
 static void write_mounts(struct tp_jw *w, const struct tp_sidecar_spec *s, bool with_socket)
 {
-	if (!with_socket && !s->gate)
+	if (!with_socket && !s->volume)
 		return;
 	tp_jw_array(w, "Mounts");
 	if (with_socket) {
@@ -216,14 +216,12 @@ static void write_mounts(struct tp_jw *w, const struct tp_sidecar_spec *s, bool 
 		tp_jw_str(w, "Target", TP_LINK_SOCKET);
 		tp_jw_end(w);
 	}
-	if (s->gate) {
-		tp_autofree char *name = tp_sidecar_name(s->session);
-
+	if (s->volume) {
 		/* The engine makes it with this container, and fills it with what
 		 * the image has there: no moment at which nobody holds it. */
 		tp_jw_object(w, NULL);
 		tp_jw_str(w, "Type", "volume");
-		tp_jw_str(w, "Source", name);
+		tp_jw_str(w, "Source", s->volume);
 		tp_jw_str(w, "Target", TP_GATE_DIR);
 		tp_jw_object(w, "VolumeOptions");
 		write_labels(w, s, NULL);

@@ -20,12 +20,13 @@ struct tp_sidecar_spec {
 	const char *link_socket;	  /* to bind-mount, or NULL */
 	const struct tp_json *user_image; /* for --publish-all: its EXPOSEd ports; or NULL */
 	const char *api_version;
-	bool gate; /* with the volume that brings the entry gate to the user's container (tp_sidecar_name) */
+	const char *
+		volume; /* that brings the entry gate to containers (tp_record_volume); NULL: none */
 };
 
 /* The Engine API's create body. WITH_SOCKET: bind-mount the link's socket. NULL ERR (USAGE) for what cannot be. */
 char *tp_sidecar_body(const struct tp_sidecar_spec *s, bool with_socket, struct tp_err *err);
-/* Its container's name, and that of the session's volume. The caller's. */
+/* Its container's name. The caller's. */
 char *tp_sidecar_name(const char *session);
 /* Whether the container is on a network of the user's own. */
 bool tp_sidecar_local_net(const struct tp_run_args *a);

@@ -236,8 +236,8 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		use_spec_mounts(s);
 		s->described = true;
 		tp_timings_mark("environment read");
-		if (s->hostless && s->volumes != TP_VOLUMES_SSHFS)
-			tp_hostless_described(s);
+		if (s->gate_name && s->volumes != TP_VOLUMES_SSHFS)
+			tp_volumes_described(s);
 		tp_companion_describe(s);
 		/* Of a pod that is ours its spec has told it all; see above. */
 		if (s->volumes == TP_VOLUMES_COPY && s->record.mode == TP_MODE_EXISTING)
@@ -301,7 +301,7 @@ static void sidecar_started(void *arg)
 	if (s->volumes == TP_VOLUMES_SSHFS)
 		tp_control_sends(s->control, TP_CTL_DOOR, s->companion.door);
 	if (s->gate_name && s->volumes != TP_VOLUMES_SSHFS)
-		tp_control_sends(s->control, TP_CTL_GATES, s->gate_name);
+		tp_control_sends(s->control, TP_CTL_GATES_OUTSIDE, s->gate_name);
 	if (s->volumes == TP_VOLUMES_COPY) {
 		tp_autofree char *gates = tp_volumes_gate_name(s->record.id);
 
@@ -313,6 +313,7 @@ static void sidecar_started(void *arg)
 static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 {
 	struct tp_session *s = arg;
+	tp_autofree char *volume = tp_record_volume(&s->record);
 	struct tp_sidecar_spec spec = { .session = s->record.id,
 					.by = s->record.by,
 					.image = s->opts->image,
@@ -322,7 +323,9 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 					.link_socket = tp_link_socket(s->link),
 					.user_image = s->user_image,
 					.api_version = tp_engine_api_version(s->engine),
-					.gate = s->volumes != TP_VOLUMES_OFF };
+					.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ?
+							  volume :
+							  NULL };
 
 	if (tp_sidecar_start(s->engine, &spec, sidecar_stderr, s, s->sidecar_id, &s->sidecar_stream,
 			     c, err))

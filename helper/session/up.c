@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "common/gate.h"
 #include "session/session.h"
 #include "session/supervise.h"
 
@@ -34,12 +35,27 @@ int tp_up_flags_check(const struct tp_run_args *a, struct tp_err *err)
 	return 0;
 }
 
+int tp_up_gate_check(const char *gate, const struct tp_session_opts *o, struct tp_err *err)
+{
+	if (gate && (!*gate || strlen(gate) > TP_GATE_NAME_MAX || strpbrk(gate, "/ \n")))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--gate %s: at most %d characters, no / and no space", gate,
+				  TP_GATE_NAME_MAX);
+	if (gate && o->volumes && !strcmp(o->volumes, "copy"))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--gate: --volumes copy copies into containers of tpdocker's "
+				  "own alone; it is sshfs or off here");
+	return 0;
+}
+
 static void add_own_settings(const struct tp_up *u, struct tp_strv *out)
 {
 	char text[64];
 
 	if (u->owner)
 		tp_strv_add(out, u->owner);
+	if (u->gate)
+		tp_strv_addf(out, "--gate=%s", u->gate);
 	if (u->idle_ms) {
 		tp_duration_print(u->idle_ms / 1000, text, sizeof(text));
 		tp_strv_addf(out, "--idle-timeout=%s", text);
@@ -55,6 +71,8 @@ static int try_up(const struct tp_up *u, int *code, bool *again, struct tp_err *
 
 	tp_session_init(&s, u->opts, u->args);
 	s.record.name = tp_strdup(u->name);
+	s.record.gate = tp_strdup(u->gate);
+	s.gate_name = s.record.gate;
 	s.reuse = u->reuse;
 	add_own_settings(u, &s.record.settings);
 	rc = tp_session_prepare(&s, err);

@@ -10,6 +10,7 @@
 #include "common/control.h"
 #include "common/gate.h"
 #include "docker/user_mounts.h"
+#include "session/hostless.h"
 #include "session/session.h"
 
 #define GATE_MS 30000 /* longer than the companion takes to give up */
@@ -180,7 +181,7 @@ void tp_volumes_gate_answer(struct tp_session *s, unsigned int id, const char *w
 	tp_control_sends(s->control, why ? TP_CTL_GATE_FAIL : TP_CTL_GATE_GO, text);
 }
 
-void tp_volumes_gate_env(struct tp_session *s)
+static void give_env(struct tp_session *s)
 {
 	TP_AUTO_BUF env = TP_BUF_INIT(TP_FRAME_MAX);
 	bool fits = true;
@@ -193,4 +194,13 @@ void tp_volumes_gate_env(struct tp_session *s)
 	/* the companion answers the gates where there is one */
 	tp_control_send(s->companion.control ? s->companion.control : s->control, TP_CTL_GATE_ENV,
 			env.data ? env.data : "", env.len);
+}
+
+void tp_volumes_described(struct tp_session *s)
+{
+	if (s->hostless)
+		tp_hostless_described(s);
+	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
+				   tp_volumes_root(s));
+	give_env(s);
 }

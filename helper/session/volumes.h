@@ -51,8 +51,7 @@ bool tp_volumes_gate_frame(struct tp_session *s, const struct tp_frame *f);
 /* Lets the container behind the gate ID go on (WHY is NULL), or ends it with WHY as the reason and 125. */
 void tp_volumes_gate_answer(struct tp_session *s, unsigned int id, const char *why);
 
-/* Gates that are let go from now on get the pod's environment, as far as the agent has described it: for
- * containers that others make, and that have none of it. */
-void tp_volumes_gate_env(struct tp_session *s);
+/* The pod is known: others' gates (S->gate_name) that are let go from now on get its environment, for containers that have none of it. */
+void tp_volumes_described(struct tp_session *s);
 
 #endif

@@ -48,10 +48,12 @@
 	"agent" /* lines: "hostkey ssh-ed25519 AAAA...", "user NAME", "probe IP:PORT TOKEN"; again: another one took its place */
 #define TP_CTL_GATES \
 	"gates" /* listen for entry gates (gate.h) at this abstract socket, and let the helper answer them */
+#define TP_CTL_GATES_OUTSIDE \
+	"gates-outside" /* the same at one more, for containers that others make: these get the pod's environment */
 #define TP_CTL_GATE_GO	 "gate-go"   /* "ID" */
 #define TP_CTL_GATE_FAIL "gate-fail" /* "ID REASON" */
 #define TP_CTL_GATE_ENV \
-	"gate-env" /* "NAME=VALUE" strings, each with a NUL behind it: what gates get that are let go from now on */
+	"gate-env" /* "NAME=VALUE" strings, each with a NUL behind it: what gates from outside get that are let go from now on */
 #define TP_CTL_SERVING \
 	"serving" /* empty: the session is ready; without an engine the health check is told so from now on */
 #define TP_CTL_DOOR \

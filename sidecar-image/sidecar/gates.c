@@ -22,8 +22,17 @@
 #define MAX_GATES	64
 #define INTRODUCTION_MS 5000 /* for the message, which a gate sends at once */
 
+/* A socket that gates come to. */
+struct listener {
+	struct gates *g;
+	bool outside;
+	int fd;
+	struct tp_watch *watch;
+};
+
 struct gate {
 	struct gates *g;
+	bool outside;
 	unsigned int id; /* 0: has not said what it is yet */
 	int fd, ns;
 	struct tp_watch *watch;
@@ -33,8 +42,7 @@ struct gate {
 struct gates {
 	struct tp_loop *loop;
 	struct gates_events ev;
-	int fd;
-	struct tp_watch *watch;
+	struct listener listeners[2]; /* ours; outside */
 	unsigned int last_id;
 	struct gate gates[MAX_GATES];
 	struct tp_buf env; /* the pod's, for them */
@@ -116,7 +124,9 @@ static void introduce(struct gate *p, const char *text, size_t n)
 		g->ev.arrived(g->ev.arg, p->id, tag, p->ns);
 	else
 		gates_answer(g, p->id,
-			     g->gives_env ? NULL : "this session has no environment to give");
+			     g->gives_env && p->outside ?
+				     NULL :
+				     "this session has no environment to give");
 }
 
 static void on_gate(void *arg, int events)
@@ -145,8 +155,9 @@ static void on_gate(void *arg, int events)
 
 static void on_connection(void *arg, int events)
 {
-	struct gates *g = arg;
-	int fd = accept4(g->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct listener *l = arg;
+	struct gates *g = l->g;
+	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
 	for (size_t i = 0; fd >= 0 && i < MAX_GATES; i++) {
@@ -155,30 +166,57 @@ static void on_connection(void *arg, int events)
 		if (p->fd >= 0)
 			continue;
 		p->fd = tp_steal_fd(&fd);
+		p->outside = l->outside;
 		p->watch = tp_watch_add(g->loop, p->fd, TP_READ, on_gate, p);
 		p->timer = tp_timer_add(g->loop, INTRODUCTION_MS, on_silence, p);
 	}
 	tp_close_p(&fd);
 }
 
-struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gates_events *ev,
-			   struct tp_err *err)
+static struct gates *gates_new(struct tp_loop *l, const struct gates_events *ev)
 {
-	struct gates *g;
-	int fd = abstract_listen(name, err);
+	struct gates *g = tp_calloc(1, sizeof(*g));
 
-	if (fd < 0)
-		return NULL;
-	g = tp_calloc(1, sizeof(*g));
 	g->loop = l;
 	g->ev = *ev;
-	g->fd = fd;
+	for (int i = 0; i < 2; i++)
+		g->listeners[i] = (struct listener){ .g = g, .outside = i == 1, .fd = -1 };
 	for (size_t i = 0; i < MAX_GATES; i++) {
 		g->gates[i].g = g;
 		g->gates[i].fd = g->gates[i].ns = -1;
 	}
-	g->watch = tp_watch_add(l, fd, TP_READ, on_connection, g);
 	return g;
+}
+
+static struct gates *listen_at(struct gates *g, bool outside, struct tp_loop *l, const char *name,
+			       const struct gates_events *ev, struct tp_err *err)
+{
+	int fd = abstract_listen(name, err);
+	struct listener *at;
+
+	if (fd < 0)
+		return NULL;
+	if (!g)
+		g = gates_new(l, ev);
+	at = &g->listeners[outside];
+	at->fd = fd;
+	at->watch = tp_watch_add(l, fd, TP_READ, on_connection, at);
+	return g;
+}
+
+struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gates_events *ev,
+			   struct tp_err *err)
+{
+	return listen_at(NULL, false, l, name, ev, err);
+}
+
+struct gates *gates_listen_outside(struct gates *g, struct tp_loop *l, const char *name,
+				   const struct gates_events *ev, struct tp_err *err)
+{
+	if (!g || g->listeners[1].fd < 0)
+		return listen_at(g, true, l, name, ev, err);
+	tp_err_set(err, TP_ERR_PROTOCOL, "there is a socket for gates from outside already");
+	return NULL;
 }
 
 int gates_who(const struct gates *g, unsigned int id, uid_t *uid, gid_t *gid)
@@ -254,7 +292,7 @@ static void answer(struct gates *g, struct gate *p, const char *why)
 	char text[TP_GATE_TEXT_MAX];
 	struct tp_err err;
 
-	if (!why && g->gives_env && give_env(g, p, &err))
+	if (!why && g->gives_env && p->outside && give_env(g, p, &err))
 		why = err.msg;
 	if (why)
 		snprintf(text, sizeof(text), TP_GATE_FAIL "%.2000s", why);
@@ -278,8 +316,10 @@ void gates_free(struct gates *g)
 		return;
 	for (size_t i = 0; i < MAX_GATES; i++)
 		dismiss(&g->gates[i]);
-	tp_watch_del(g->watch);
-	tp_close_p(&g->fd);
+	for (int i = 0; i < 2; i++) {
+		tp_watch_del(g->listeners[i].watch);
+		tp_close_p(&g->listeners[i].fd);
+	}
 	tp_buf_free(&g->env);
 	free(g);
 }

@@ -32,11 +32,15 @@ struct gates_events {
 /* Listens at the abstract socket NAME. NULL ERR. */
 struct gates *gates_listen(struct tp_loop *l, const char *name, const struct gates_events *ev,
 			   struct tp_err *err);
+/* Listens at NAME as well, or only there (G is NULL): gates that come there get the environment (gates_set_env).
+ * G, or a new one; NULL ERR. */
+struct gates *gates_listen_outside(struct gates *g, struct tp_loop *l, const char *name,
+				   const struct gates_events *ev, struct tp_err *err);
 /* The user and group that it runs as, as the listener's user namespace has them; 0 or -1 (it is gone). */
 int gates_who(const struct gates *g, unsigned int id, uid_t *uid, gid_t *gid);
 /* Lets it go on (WHY is NULL), or ends its container with WHY as the reason. An ID that is gone is passed over. */
 void gates_answer(struct gates *g, unsigned int id, const char *why);
-/* From now on: what gates get that are let go, N bytes of "NAME=VALUE" strings with a NUL behind each. Those that ask
+/* From now on: what gates from outside get that are let go, N bytes of "NAME=VALUE" strings with a NUL behind each. Those that ask
  * for it later are answered at once, and not told of. -1 ERR (PROTOCOL): it is none. */
 int gates_set_env(struct gates *g, const char *env, size_t n, struct tp_err *err);
 void gates_free(struct gates *g); /* NULL is allowed; those that wait end */

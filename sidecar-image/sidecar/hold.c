@@ -34,13 +34,14 @@ int hold_env(struct sidecar *s, const char *env, size_t n, struct tp_err *err)
 	return gates_set_env(s->gates, env, n, err);
 }
 
-int hold_listen(struct sidecar *s, const char *name, struct tp_err *err)
+int hold_listen(struct sidecar *s, const char *name, bool outside, struct tp_err *err)
 {
 	const struct gates_events ev = { .arrived = on_arrived, .left = on_left, .arg = s };
 
 	if (s->gates)
 		return tp_err_set(err, TP_ERR_PROTOCOL, "there is a socket for gates already");
-	s->gates = gates_listen(s->loop, name, &ev, err);
+	s->gates = outside ? gates_listen_outside(NULL, s->loop, name, &ev, err) :
+			     gates_listen(s->loop, name, &ev, err);
 	return s->gates ? 0 : -1;
 }
 

@@ -197,12 +197,16 @@ static int take_source(struct mounts *m, const char *path, struct tp_err *err)
 	return 0;
 }
 
-static int listen_for_gates(struct mounts *m, const char *name, struct tp_err *err)
+static int listen_for_gates(struct mounts *m, const char *name, bool outside, struct tp_err *err)
 {
 	const struct gates_events ev = { .arrived = on_gate, .arg = m };
+	struct gates *g = outside ? gates_listen_outside(m->gates, m->loop, name, &ev, err) :
+				    gates_listen(m->loop, name, &ev, err);
 
-	m->gates = gates_listen(m->loop, name, &ev, err);
-	return m->gates ? 0 : -1;
+	if (!g)
+		return -1;
+	m->gates = g;
+	return 0;
 }
 
 static int take(struct mounts *m, const struct tp_frame *f, struct tp_err *err)
@@ -216,7 +220,9 @@ static int take(struct mounts *m, const struct tp_frame *f, struct tp_err *err)
 		rc = write_door(text, err) < 0 || sshfs_start(m, err) < 0 ? -1 : 0;
 		tp_wipe(text, f->len);
 	} else if (strcmp(f->name, TP_CTL_GATES) == 0 && !m->gates) {
-		rc = listen_for_gates(m, text, err);
+		rc = listen_for_gates(m, text, false, err);
+	} else if (strcmp(f->name, TP_CTL_GATES_OUTSIDE) == 0) {
+		rc = listen_for_gates(m, text, true, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_ENV) == 0 && m->gates) {
 		tp_wipe(text, strlen(text));
 		rc = gates_set_env(m->gates, f->data, f->len, err);

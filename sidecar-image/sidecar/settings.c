@@ -96,7 +96,9 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 	} else if (strcmp(f->name, TP_CTL_DOOR) == 0) {
 		rc = door_start(s, text, err);
 	} else if (strcmp(f->name, TP_CTL_GATES) == 0) {
-		rc = hold_listen(s, text, err);
+		rc = hold_listen(s, text, false, err);
+	} else if (strcmp(f->name, TP_CTL_GATES_OUTSIDE) == 0) {
+		rc = hold_listen(s, text, true, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_GO) == 0) {
 		rc = hold_answer(s, text, true, err);
 	} else if (strcmp(f->name, TP_CTL_GATE_ENV) == 0) {

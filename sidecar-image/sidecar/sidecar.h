@@ -248,7 +248,7 @@ void door_open(struct sidecar *s);  /* the link is there: those who wait get the
 void door_close(struct sidecar *s); /* it is not: all of them end */
 
 /* hold.c: entry gates that the helper answers. TEXT: "ID", or "ID REASON" when not GO. */
-int hold_listen(struct sidecar *s, const char *name, struct tp_err *err);
+int hold_listen(struct sidecar *s, const char *name, bool outside, struct tp_err *err);
 int hold_env(struct sidecar *s, const char *env, size_t n, struct tp_err *err);
 int hold_answer(struct sidecar *s, const char *text, bool go, struct tp_err *err);
 

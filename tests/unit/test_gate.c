@@ -62,7 +62,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(dir));
 	snprintf(name, sizeof(name), "tpdocker-test-%ld", (long)getpid());
 	loop = tp_loop_new();
-	gates = gates_listen(loop, name, &events, &err);
+	gates = gates_listen_outside(NULL, loop, name, &events, &err);
 	assert_non_null(gates);
 	return 0;
 }
@@ -215,6 +215,30 @@ static void an_empty_environment_is_one(void **state)
 	assert_string_equal(out, "A=b\n");
 }
 
+/* What the session itself launches has its environment from there. */
+static void a_second_socket_is_for_others(void **state)
+{
+	tp_autofree char *own_name = tp_asprintf("%s-own", name);
+	struct gates *own = gates_listen(loop, own_name, &events, &err), *outer = gates;
+	tp_autofree char *other_name = tp_asprintf("%s-other", name);
+
+	(void)state;
+	assert_non_null(own);
+	gates = own;
+	assert_ok(gates_set_env(own, "A=pod", 6, &err), &err);
+	assert_int_equal(GATE(NULL, own_name, "sh", "-c", "echo $A"), 0);
+	assert_string_equal(out, "\n");
+	assert_int_equal(GATE(NULL, own_name, "--env", "true"), 125);
+	assert_ptr_equal(gates_listen_outside(own, loop, other_name, &events, &err), own);
+	assert_int_equal(GATE(NULL, other_name, "sh", "-c", "echo $A"), 0);
+	assert_string_equal(out, "pod\n");
+	assert_int_equal(GATE(NULL, own_name, "sh", "-c", "echo $A"), 0);
+	assert_string_equal(out, "\n");
+	assert_null(gates_listen_outside(own, loop, "x", &events, &err));
+	gates_free(own);
+	gates = outer;
+}
+
 static void refuses_an_environment_without_end(void **state)
 {
 	(void)state;
@@ -272,7 +296,7 @@ static void the_sidecar_gives_what_it_was_told(void **state)
 	(void)state;
 	s.loop = loop;
 	assert_int_equal(hold_env(&s, "", 0, &err), -1);
-	assert_ok(hold_listen(&s, own, &err), &err);
+	assert_ok(hold_listen(&s, own, true, &err), &err);
 	assert_int_equal(GATE(NULL, own, "--env", "true"), 125);
 	assert_contains(complaint, "no environment to give");
 	assert_int_equal(hold_env(&s, "A=b", 3, &err), -1);
@@ -529,6 +553,7 @@ int main(void)
 		cmocka_unit_test_setup(leaves_nothing, fresh),
 		cmocka_unit_test_setup(has_the_pods_environment, fresh),
 		cmocka_unit_test_setup(an_empty_environment_is_one, fresh),
+		cmocka_unit_test_setup(a_second_socket_is_for_others, fresh),
 		cmocka_unit_test_setup(refuses_an_environment_without_end, fresh),
 		cmocka_unit_test_setup(takes_a_large_environment, fresh),
 		cmocka_unit_test_setup(others_may_ask, fresh),

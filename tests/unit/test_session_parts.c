@@ -310,7 +310,7 @@ static void test_sidecar_gate(void **state)
 				     .args = &a,
 				     .link_socket = "/run/x",
 				     .api_version = "1.41",
-				     .gate = true };
+				     .volume = "vol" };
 
 	(void)state;
 	for (int socket = 0; socket < 2; socket++) {
@@ -322,7 +322,7 @@ static void test_sidecar_gate(void **state)
 
 		assert_int_equal(tp_json_len(mounts), 1 + socket);
 		assert_string_equal(tp_json_str_at(m, "Type"), "volume");
-		assert_string_equal(tp_json_str_at(m, "Source"), "tpdocker-id");
+		assert_string_equal(tp_json_str_at(m, "Source"), "vol");
 		assert_string_equal(tp_json_str_at(m, "Target"), "/tpdocker/bin");
 		assert_string_equal(tp_json_str(tp_json_get(labels, TP_LABEL_SESSION)), "id");
 		assert_string_equal(tp_json_str(tp_json_get(labels, TP_LABEL_OWNER)), "me@here");
