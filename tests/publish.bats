@@ -33,6 +33,14 @@ answers() { [[ $(fetch "$1" "${3:-127.0.0.1}") == "port $2" ]]; }
     docker kill "$name"
 }
 
+@test "together with -it" {
+    a=$(free_port)
+    fetched="timeout 20 sh -c 'until nc -w 5 127.0.0.1 $a </dev/null | grep \"port 80\"; do sleep 0.1; done'"
+    terminal 'expect:up' "run:$fetched" 'send:enough\r' 'expect:got enough' -- run -itp "127.0.0.1:$a:80" "$client" \
+        sh -c 'socat TCP-LISTEN:80,fork,reuseaddr SYSTEM:"echo port 80" & echo up; read -r line; echo "got $line"; kill $!'
+    equal "$status" 0
+}
+
 @test "a port of docker's choice, and those that the image exposes" {
     docker build -q -t "tpt-$TPT_ID-exposes" - <<<"FROM $client
 EXPOSE 80 82/tcp" >/dev/null
