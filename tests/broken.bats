@@ -31,7 +31,7 @@ teardown() { check_teardown && eventually 150 settled; }
 }
 
 @test "an init container that fails" {
-    k create deployment broken --image tpdocker-test-app:latest --replicas 0 >/dev/null
+    k_create deployment broken --image tpdocker-test-app:latest --replicas 0
     k patch deployment broken -p '{"spec": {"template": {"spec": {"initContainers": [{"name": "first",
         "image": "tpdocker-test-app:latest", "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", "echo no luck; exit 4"]}]}}}}' >/dev/null
     try run --swap-deployment broken "$client" true
@@ -40,7 +40,7 @@ teardown() { check_teardown && eventually 150 settled; }
 }
 
 @test "a secret that is not there" {
-    k create deployment wanting --image tpdocker-test-app:latest --replicas 0 >/dev/null
+    k_create deployment wanting --image tpdocker-test-app:latest --replicas 0
     k patch deployment wanting -p '{"spec": {"template": {"spec": {"containers": [{"name": "tpdocker-test-app",
         "envFrom": [{"secretRef": {"name": "no-such-secret"}}]}]}}}}' >/dev/null
     try run --swap-deployment wanting "$client" true
@@ -49,7 +49,7 @@ teardown() { check_teardown && eventually 150 settled; }
 }
 
 @test "a container beside it that never becomes ready: its session can be ended" {
-    k create deployment slow --image tpdocker-test-app:latest --replicas 0 >/dev/null
+    k_create deployment slow --image tpdocker-test-app:latest --replicas 0
     k patch deployment slow -p '{"spec": {"template": {"spec": {"containers": [{"name": "beside", "image": "tpdocker-test-app:latest",
         "imagePullPolicy": "IfNotPresent", "env": [{"name": "HTTP_PORT", "value": "81"}, {"name": "ECHO_PORT", "value": "82"},
         {"name": "STREAM_PORT", "value": "83"}], "readinessProbe": {"exec": {"command": ["false"]}}}]}}}}' >/dev/null

@@ -16,11 +16,11 @@ teardown_file() {
     load lib/common
     docker kill "$box" >/dev/null || true
     user_teardown
-    docker images -q "tpt-$TPT_ID-*" | xargs -r docker rmi -f >/dev/null
 }
 # Nothing is left but the file's own session: a container, and no more than the sidecar beside it.
 teardown() {
     if [[ -n ${pid:-} ]]; then kill -KILL "$pid" 2>/dev/null || true; fi
+    end_others
     if [[ -n ${own:-} ]]; then eventually 15 only_the_box; fi
 }
 only_the_box() {
@@ -260,7 +260,7 @@ workload() {
 }
 
 @test "a standing agent" {
-    k create -f - >/dev/null <<YAML
+    k_create -f - <<YAML
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: standing}

@@ -156,7 +156,7 @@ YAML
 }
 
 @test "an agent that runs already is asked without a pod" {
-    k create -f - >/dev/null <<YAML
+    k_create -f - <<YAML
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: standing}
@@ -329,7 +329,7 @@ replaced() {
 }
 
 @test "a variable that tells of another container's resources is refused by name" {
-    k create -f - >/dev/null <<YAML
+    k_create -f - <<YAML
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: nosy}

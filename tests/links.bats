@@ -93,7 +93,7 @@ works() { # OPTIONS...
     needs_node
     mkdir "$BATS_TEST_TMPDIR/k"
     docker exec "$node" client-certificate "dev-$TPT_ID" developers-"$TPT_ID" >"$BATS_TEST_TMPDIR/k/alice.pem"
-    k create rolebinding dev --clusterrole tpdocker-developer --group "developers-$TPT_ID" >/dev/null
+    k_create rolebinding dev --clusterrole tpdocker-developer --group "developers-$TPT_ID"
     # files beside the kubeconfig, relative to it; two files merged
     jq --arg ns "$NS" '.users = [{name: "alice", user: {"client-certificate": "alice.pem", "client-key": "alice.pem"}}]
         | .contexts = [{name: "shop", context: {cluster: .clusters[0].name, user: "alice", namespace: $ns}}]

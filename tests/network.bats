@@ -103,7 +103,7 @@ listen() { # ADDRESS
 }
 
 @test "the containers of a network of the user's own stay reachable by name" {
-    docker network create "tpt-$TPT_ID" >/dev/null
+    docker network create "tpt-$TPT_ID" >/dev/null || docker network inspect "tpt-$TPT_ID" >/dev/null
     other=$(name_of other)
     docker run -d --rm --name "$other" --network "tpt-$TPT_ID" --network-alias beside \
         --entrypoint tpdocker-test-app tpdocker-test-app >/dev/null

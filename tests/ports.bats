@@ -202,7 +202,7 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
 }
 
 @test "a standing agent: two sessions, each with its ports; nothing is exposed unasked" {
-    k create -f - >/dev/null <<YAML
+    k_create -f - <<YAML
 apiVersion: v1
 kind: Pod
 metadata: {name: standing, labels: {app: standing}}
@@ -358,10 +358,10 @@ fresh() { echo "fresh-$(tr -d _ <<<"${TPT_ID: -4}")-$BATS_TEST_NUMBER"; }
 }
 
 @test "who may not make Services is told so, and only if one is needed" {
-    k create serviceaccount podsonly >/dev/null
-    k create role podsonly --verb=create,get,watch,delete --resource=pods,pods/log,pods/portforward >/dev/null
-    k create rolebinding podsonly --role podsonly --serviceaccount "$NS:podsonly" >/dev/null
-    k create -f - >/dev/null <<YAML
+    k_create serviceaccount podsonly
+    k_create role podsonly --verb=create,get,watch,delete --resource=pods,pods/log,pods/portforward
+    k_create rolebinding podsonly --role podsonly --serviceaccount "$NS:podsonly"
+    k_create -f - <<YAML
 {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
  "metadata": {"name": "podsonly", "annotations": {"kubernetes.io/service-account.name": "podsonly"}}}
 YAML

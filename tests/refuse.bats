@@ -87,18 +87,18 @@ with_kubeconfig() {
         get deployments default
 }
 @test "a swap without the right to patch" {
-    k create serviceaccount halfway >/dev/null
-    k create role halfway --verb=create,get,watch,delete --resource=pods,pods/log,pods/portforward >/dev/null
-    k create role reader --verb=get --resource=deployments.apps >/dev/null
-    k create rolebinding halfway --role halfway --serviceaccount "$NS:halfway" >/dev/null
-    k create rolebinding reader --role reader --serviceaccount "$NS:halfway" >/dev/null
+    k_create serviceaccount halfway
+    k_create role halfway --verb=create,get,watch,delete --resource=pods,pods/log,pods/portforward
+    k_create role reader --verb=get --resource=deployments.apps
+    k_create rolebinding halfway --role halfway --serviceaccount "$NS:halfway"
+    k_create rolebinding reader --role reader --serviceaccount "$NS:halfway"
     token() { json secrets | jq -er '[.items[] | select(.metadata.annotations["kubernetes.io/service-account.name"] == "halfway")][0].data.token'; }
     eventually 20 token
     with_kubeconfig ".users[0].user.token = \"$(token | base64 -d)\""
     refused run --swap-deployment api "$client" -- patch deployments "$NS"
 }
 @test "a pod that the cluster does not admit" {
-    k create quota no-pods --hard=pods=0 >/dev/null
+    k_create quota no-pods --hard=pods=0
     seen() { json quota no-pods | jq -e '.status.hard.pods'; }
     eventually 20 seen
     refused run "$client" -- 'quota' 'pods'

@@ -202,7 +202,7 @@ leaves_ready() { fails field_is .state ready; }
 
 @test "a published port, a network of docker's, a host of one's own" {
     port=$(free_port)
-    docker network create "$(name_of net)" >/dev/null
+    docker network create "$(name_of net)" >/dev/null || docker network inspect "$(name_of net)" >/dev/null
     docker run -d --label "tpt=$TPT_ID" --network "$(name_of net)" --network-alias db --name "$(name_of db)" "$client" \
         socat TCP-LISTEN:5000,fork,reuseaddr EXEC:'echo local' >/dev/null
     up -p "127.0.0.1:$port:8000" --network "$(name_of net)" --add-host other:192.0.2.7 --hostname mine

@@ -87,7 +87,7 @@ leads_to() { equal "$(ready_addresses "$1")" "$2"; }
 
 @test "a ReplicationController" {
     json deployment api | jq '{apiVersion: "v1", kind: "ReplicationController", metadata: {name: "old"},
-        spec: {replicas: 1, selector: {app: "old"}, template: (.spec.template | .metadata.labels = {app: "old"})}}' | k create -f - >/dev/null
+        spec: {replicas: 1, selector: {app: "old"}, template: (.spec.template | .metadata.labels = {app: "old"})}}' | k_create -f -
     allow get,patch replicationcontrollers,replicationcontrollers/scale
     ready() { json replicationcontrollers old | jq -e '.status.readyReplicas == 1'; }
     eventually 60 ready
@@ -129,7 +129,7 @@ leads_to() { equal "$(ready_addresses "$1")" "$2"; }
 }
 
 @test "--serviceaccount" {
-    k create serviceaccount special >/dev/null
+    k_create serviceaccount special
     background --serviceaccount special "$client" sleep infinity
     equal "$(json pod "$(agent_pod)" | jq -r .spec.serviceAccountName)" special
     docker stop -t 0 "$box"

@@ -8,7 +8,7 @@ setup_file() {
     load lib/common
     export BATS_TEST_TIMEOUT=260
     user_setup
-    k create deployment nowhere --image tpdocker-test-app:latest --replicas 0 >/dev/null
+    k_create deployment nowhere --image tpdocker-test-app:latest --replicas 0
     k patch deployment nowhere -p '{"spec": {"template": {"spec": {"nodeSelector": {"planet": "mars"}}}}}' >/dev/null
     eventually 20 settled
     remember_workloads

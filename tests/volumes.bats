@@ -16,10 +16,10 @@ teardown_file() {
     load lib/common
     docker kill "$box" >/dev/null || true
     user_teardown
-    docker images -q "tpt-$TPT_ID-*" | xargs -r docker rmi -f >/dev/null
 }
 # Nothing is left but the file's own session.
 teardown() {
+    end_others
     if [[ -n ${own:-} ]]; then eventually 15 only_the_box; fi
 }
 only_the_box() { equal "$(our_containers | wc -l)" 3 && equal "$(docker volume ls -q --filter "label=dev.tpdocker.owner=$TPT_OWNER" | wc -l)" 1; }
@@ -171,7 +171,7 @@ run_in() {
 
 @test "a volume that the agent may not reach is named" {
     own=yes
-    k create -f - >/dev/null <<'YAML'
+    k_create -f - <<'YAML'
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: locked}

@@ -69,6 +69,12 @@ needs_node() { if [[ -n $own_cluster ]]; then skip 'the cluster is not the one i
 admin() { kubectl --kubeconfig "$admin_kubeconfig" "$@"; }
 k() { admin -n "$NS" "$@"; }
 
+# k_create ARGS... - `kubectl create` in a test, which may be tried a second time: what is there already is no error then.
+k_create() {
+    local text
+    text=$(k create "$@" 2>&1 >/dev/null) || ! grep -v 'already exists' <<<"$text"
+}
+
 # json RESOURCE[,RESOURCE...] [NAME] [-l SELECTOR] - objects of the namespace, as
 # `kubectl get -o json` has them. Asked of the file's `kubectl proxy`: this is
 # what tests poll, and starting a kubectl costs ten times as much.
@@ -182,6 +188,11 @@ user_teardown() {
     docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER" | xargs -r docker rm -f >/dev/null 2>&1
     docker volume ls -q --filter "label=dev.tpdocker.owner=$TPT_OWNER" | xargs -r docker volume rm >/dev/null 2>&1
     ours | xargs -r kill -KILL 2>/dev/null || true
+    # what tests that failed have left of theirs
+    docker ps -aq --filter "name=^tpt-$TPT_ID" | xargs -r docker rm -fv >/dev/null 2>&1
+    docker network ls -q --filter "name=^tpt-$TPT_ID" | xargs -r docker network rm >/dev/null 2>&1
+    docker volume ls -q --filter "name=^tpt-$TPT_ID" | xargs -r docker volume rm >/dev/null 2>&1
+    docker images -q "tpt-$TPT_ID-*" | xargs -r docker rmi -f >/dev/null 2>&1
     admin delete namespace "$NS" --wait=false >/dev/null
     kill "$(cat "$BATS_FILE_TMPDIR/proxy.pid")"
     return "$rc"
@@ -348,6 +359,20 @@ clean() {
 # Within 10 s of the end all is gone and as before; a little later its pods are ready again.
 nothing_left() { eventually "${1:-10}" clean; }
 as_before() { nothing_left "$@" && eventually 150 settled; }
+
+# For files whose tests share the session of $box: ends what a test that failed has left of sessions of its own.
+end_others() {
+    local id
+    if [[ -n ${BATS_TEST_COMPLETED:-} ]]; then return; fi
+    [[ -z ${pid_err:-} ]] || cat "$pid_err"
+    [[ -z ${pid:-} ]] || kill -TERM "$pid" 2>/dev/null || true
+    tpd down --all >/dev/null 2>&1 || true
+    for id in $(docker ps -aq --filter "label=dev.tpdocker.owner=$TPT_OWNER" --filter label=dev.tpdocker.role=user); do
+        if [[ $(docker inspect -f '{{.Name}}' "$id") != "/$box" ]]; then docker rm -f "$id" >/dev/null || true; fi
+    done
+    eventually 30 one_sidecar || true
+}
+one_sidecar() { equal "$(docker ps -q --filter "label=dev.tpdocker.owner=$TPT_OWNER" --filter label=dev.tpdocker.role=sidecar | wc -l)" 1; }
 
 # For files where each test has its sessions: the end of each.
 check_teardown() {

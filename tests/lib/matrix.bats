@@ -43,13 +43,14 @@ teardown_file() {
     local rc=0
     kill "$(cat "$BATS_FILE_TMPDIR/host.pid")" || true
     docker kill "$box" >/dev/null || true
-    docker images -q "tpt-$TPT_ID-scratch" | xargs -r docker rmi -f >/dev/null
     # another deployment's pod, or the same one: a standing agent is left as it was
     if [[ $way == standing ]]; then equal "$(agent)" "$pod" || rc=1; fi
     as_before || rc=1
     user_teardown || rc=1
     return "$rc"
 }
+
+teardown() { end_others; }
 
 # The session's own options, for each way.
 options() {
