@@ -3,6 +3,7 @@
 # own CLI reads it as it is meant.
 
 load lib/common
+load lib/devcontainers
 
 setup_file() {
     load lib/common
@@ -24,6 +25,7 @@ END
 }
 
 setup() {
+    cli_offline
     dir=$BATS_TEST_TMPDIR/shop
     file=.devcontainer/devcontainer.json
     mkdir -p "$dir"

@@ -3,6 +3,7 @@
 # what `tpdocker devcontainer init` wrote, on the real engine and cluster.
 
 load lib/common
+load lib/devcontainers
 
 setup_file() {
     load lib/common
@@ -13,6 +14,7 @@ setup_file() {
     unset TPDOCKER_IMAGE COMPOSE_FILE COMPOSE_PROJECT_NAME
     mkdir "$BATS_FILE_TMPDIR/bin"
     ln -s "$TPDOCKER" "$BATS_FILE_TMPDIR/bin/tpdocker"
+    if [[ $COMPOSE == /* ]]; then ln -s "$COMPOSE" "$BATS_FILE_TMPDIR/bin/docker-compose"; fi
 }
 teardown_file() {
     load lib/common
@@ -24,9 +26,15 @@ setup() {
     cd "$workspace"
 }
 teardown() {
-    containers -a | xargs -r docker rm -f >/dev/null
     if [[ -z ${BATS_TEST_COMPLETED:-} ]]; then
+        if [[ -n ${project:-} ]]; then compose logs --tail 30 || true; fi
         cat "$file" "$workspace/log" "$TPT_STATE"/tpdocker/sessions/*.log 2>/dev/null || true
+    fi
+    if [[ -n ${project:-} ]]; then compose down --volumes --timeout 40 >/dev/null 2>&1; fi
+    containers -a | xargs -r docker rm -f >/dev/null
+    if [[ -n ${box:-} ]]; then
+        docker exec "$box" tpdocker down --all >/dev/null 2>&1
+        docker rm -f "$box" >/dev/null 2>&1
     fi
     tpd down --all >/dev/null 2>&1 || true
     check_teardown && eventually 150 settled
@@ -37,6 +45,7 @@ cli() (
     PATH=$BATS_FILE_TMPDIR/bin:$PATH
     command=$1
     shift
+    cli_offline
     if [[ $COMPOSE == /* ]]; then set -- --docker-compose-path "$COMPOSE" "$@"; fi
     TPDOCKER=$DEVCONTAINER tpd_exec "$command" --workspace-folder "$workspace" "$@" </dev/null
 )
@@ -140,4 +149,104 @@ END
     is_in_the_cluster
     docker rm -f "$container" >/dev/null
     eventually 60 is_gone
+}
+
+@test "Compose mode: up, exec, up again, down" {
+    project=$TPT_ID
+    # the API server of the tests is a container on the network tpdocker-test
+    cat >compose.yaml <<END
+name: $project
+services:
+  web:
+    image: $client
+    command: sleep infinity
+    init: true
+    environment: {ROLE: mine}
+    networks: [default, cluster]
+    depends_on: [db]
+  db:
+    image: $client
+    command: [python3, -m, http.server, "5432"]
+    init: true
+networks:
+  cluster: {name: tpdocker-test, external: true}
+END
+    cat >"$file" <<END
+{
+    "dockerComposeFile": "../compose.yaml",
+    "service": "web",
+    "workspaceFolder": "/",
+    "postCreateCommand": "printenv DOLLAR >/tmp/created; ls /etc/web/secret >>/tmp/created"
+}
+END
+    init --swap-deployment web
+    up
+    is_in_the_cluster
+    in_it curl -sSfm 5 -o /dev/null http://db:5432/
+    matches "$(in_it cat /tmp/created)" '^costs ' '^password$'
+    lacks "$(docker inspect "$container")" 'ends with two newlines'
+    pod=$(agent_pod) first=$container
+    up
+    equal "$container" "$first"
+    equal "$(agent_pod)" "$pod"
+    # as an editor does that is closed, and opened again
+    compose stop --timeout 40
+    eventually 60 equals_replicas 2
+    up
+    equal "$container" "$first"
+    is_in_the_cluster
+    compose down --volumes --timeout 40
+    equal "$(replicas)" 2
+    equal "$(docker ps -aq --filter "label=com.docker.compose.project=$project")" ''
+}
+compose() { $COMPOSE -f compose.yaml -f .tpdocker/compose.yaml "$@"; }
+equals_replicas() { equal "$(replicas)" "$1"; }
+
+# A container with this machine's programs, the engine's socket, and the workspace at its path; nothing else of the machine.
+start_workspace_container() {
+    local folder args=() socket
+    declare -A folders=()
+    socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+    if [[ $socket != unix://* ]]; then skip 'the engine is not at a socket of this machine'; fi
+    socket=$(readlink -f "${socket#unix://}")
+    for folder in /usr "$root" "$(readlink -f "$root/build/cluster")" "$BATS_FILE_TMPDIR/bin" "$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")"; do
+        folders[$folder]=1
+    done
+    for folder in "${!folders[@]}"; do args+=(--volume "$folder:$folder:ro"); done
+    for folder in /etc/passwd /etc/group /etc/ld.so.cache; do
+        if [[ -f $folder ]]; then args+=(--volume "$folder:$folder:ro"); fi
+    done
+    box=$(name_of workspace)
+    docker run --detach --name "$box" --hostname "$TPT_HOST" --network tpdocker-test \
+        --user "$(id -u):$(id -g)" --group-add "$(stat -c %g "$socket")" "${args[@]}" \
+        --volume "$socket:/var/run/docker.sock" --volume "$workspace:$workspace" --volume "$TPT_KUBECONFIG:/kubeconfig:ro" \
+        --env HOME=/tmp/home --env KUBECONFIG=/kubeconfig --env "PATH=$BATS_FILE_TMPDIR/bin:$PATH" \
+        --tmpfs /tmp:exec,mode=1777 --workdir "$workspace" "$client" bash -c 'sleep infinity & wait' >/dev/null # which reaps what is left to PID 1
+    docker exec "$box" mkdir /tmp/home
+}
+
+@test "the workspace is in a container itself, with the engine's socket" {
+    needs_node
+    printf '{"image": "%s", "containerEnv": {"ROLE": "mine"}}\n' "$client" >"$file"
+    start_workspace_container
+    docker exec "$box" tpdocker devcontainer init --swap-deployment web
+    # shellcheck disable=SC2034 # for in_it
+    cli() {
+        local command=$1
+        shift
+        docker exec "$box" sh -c 'mkdir -p "$0" && echo "{\"disallowedFeatures\": [], \"featureAdvisories\": []}" >"$0/control-manifest.json" && exec "$@"' \
+            "/tmp/devcontainercli-$(id -un)" "$DEVCONTAINER" "$command" --workspace-folder "$workspace" "$@"
+    }
+    up
+    is_in_the_cluster
+    name=$(docker exec "$box" tpdocker ps --format json | jq -r '.[].name')
+    equal "$(docker exec "$box" tpdocker status --format json "$name" | jq -r .link)" exec
+    pod=$(agent_pod) first=$container
+    up
+    equal "$container" "$first"
+    equal "$(agent_pod)" "$pod"
+    docker rm -f "$container" >/dev/null
+    docker exec "$box" tpdocker down "$name"
+    equal "$(replicas)" 2
+    docker rm -f "$box" >/dev/null
 }
