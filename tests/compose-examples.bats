@@ -58,7 +58,7 @@ override() {
 }
 compose() { $COMPOSE "${files[@]}" -f cluster.yaml "$@"; }
 in_service() { compose exec -T "$@"; }
-serves() { in_service "$1" curl -sSfm 5 -o /dev/null "http://localhost:$2/"; }
+serves() { in_service "$1" curl -sSfm 10 -o /dev/null "http://localhost:$2/"; }
 replicas() { json deployment "$1" | jq -r .spec.replicas; }
 
 @test "web-and-db" {
@@ -67,13 +67,13 @@ replicas() { json deployment "$1" | jq -r .spec.replicas; }
     export WEB_PORT
     override --service web=deployment/web
     compose up --detach
-    eventually 20 serves web 8080
+    eventually 60 serves web 8080
     equal "$(replicas web)" 0
-    in_service web curl -sSfm 5 -o /dev/null http://db:5432/
-    in_service db curl -sSfm 5 -o /dev/null http://web:8080/
+    in_service web curl -sSfm 10 -o /dev/null http://db:5432/
+    in_service db curl -sSfm 10 -o /dev/null http://web:8080/
     matches "$(in_service web curl -sSm 10 http://api:8080/)" '^hello from api-'
     equal "$(in_service web cat /etc/web/config/greeting)" hello
-    curl -sSfm 5 -o /dev/null "http://127.0.0.1:$WEB_PORT/"
+    curl -sSfm 10 -o /dev/null "http://127.0.0.1:$WEB_PORT/"
     compose down --timeout 40
     equal "$(replicas web)" 2
 }
@@ -82,12 +82,12 @@ replicas() { json deployment "$1" | jq -r .spec.replicas; }
     example two-namespaces tpdocker-web tpdocker-jobs
     override --service "web=$NS/deployment/web" --service "jobs=$NS2/deployment/api"
     compose up --detach
-    eventually 20 serves web 8080
-    eventually 20 serves jobs 8081
+    eventually 60 serves web 8080
+    eventually 60 serves jobs 8081
     equal "$(replicas web) $(NS=$NS2 replicas api)" '0 0'
-    in_service web curl -sSfm 5 -o /dev/null http://jobs:8081/
-    in_service jobs curl -sSfm 5 -o /dev/null http://web:8080/
-    in_service jobs curl -sSfm 5 -o /dev/null http://frontend:8080/
+    in_service web curl -sSfm 10 -o /dev/null http://jobs:8081/
+    in_service jobs curl -sSfm 10 -o /dev/null http://web:8080/
+    in_service jobs curl -sSfm 10 -o /dev/null http://frontend:8080/
     # each has its own namespace's names
     matches "$(in_service web curl -sSm 10 http://api:8080/)" '^hello from api-'
     matches "$(in_service jobs cat /etc/resolv.conf)" "search $NS2\\.svc"
@@ -98,12 +98,12 @@ replicas() { json deployment "$1" | jq -r .spec.replicas; }
 @test "hostless" {
     example hostless cluster
     compose up --detach
-    eventually 20 serves web 8080
+    eventually 60 serves web 8080
     equal "$(replicas web)" 0
     matches "$(in_service web curl -sSm 10 http://api:8080/)" '^hello from api-'
     # and the cluster's calls arrive
-    called() { in_service web curl -sSfm 5 -o /dev/null http://web/; }
-    eventually 20 called
+    called() { in_service web curl -sSfm 10 -o /dev/null http://web/; }
+    eventually 60 called
     compose down --timeout 40
     equal "$(replicas web)" 2
 }

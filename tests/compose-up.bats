@@ -40,8 +40,9 @@ END
 
 teardown_file() {
     load lib/common
-    cd "$dir"
-    compose down --volumes --timeout 40 >/dev/null 2>&1
+    for folder in "$dir" "$dir/two"; do
+        (cd "$folder" && compose down --volumes --timeout 40 >/dev/null 2>&1)
+    done
     user_teardown
 }
 
@@ -54,13 +55,13 @@ in_web() { compose exec -T web "$@"; }
 # of the program behind the gate: PID 1 is the init
 environ() { in_web sh -c "tr '\\0' '\\n' <\"/proc/\$(pgrep -o python3)/environ\""; }
 has_files() { equal "$(in_web cat /etc/web/config/greeting)" hello && equal "$(in_web cat /tpdocker/root/etc/hostname)" "$(agent_pod)"; }
-serves() { in_web curl -sSfm 5 -o /dev/null http://localhost:8080/; }
+serves() { in_web curl -sSfm 10 -o /dev/null http://localhost:8080/; }
 replicas() { json deployment web | jq -r .spec.replicas; }
 
 @test "up: web is in the cluster, in the place of the deployment" {
     override
     compose up --detach --quiet-pull
-    eventually 20 serves
+    eventually 60 serves
     equal "$(replicas)" 0
     matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
     matches "$(in_web dig +short +search api)" '^10\.'
@@ -89,16 +90,16 @@ replicas() { json deployment web | jq -r .spec.replicas; }
 }
 
 @test "local names are local, both ways; ports are published here" {
-    in_web curl -sSfm 5 -o /dev/null http://db:5432/
-    compose exec -T db curl -sSfm 5 -o /dev/null http://web:8080/
-    curl -sSfm 5 -o /dev/null "http://127.0.0.1:$port/"
+    in_web curl -sSfm 10 -o /dev/null http://db:5432/
+    compose exec -T db curl -sSfm 10 -o /dev/null http://web:8080/
+    curl -sSfm 10 -o /dev/null "http://127.0.0.1:$port/"
     lacks "$(compose exec -T db dig +short +search api || true)" '^10\.'
 }
 
 @test "restart web: it has all again, and the session has not noticed" {
     pod=$(agent_pod)
     compose restart --timeout 5 web
-    eventually 20 serves
+    eventually 60 serves
     matches "$(environ)" '^API_SERVICE_HOST=10\.'
     matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
     has_files
@@ -110,7 +111,7 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     sed -i 's/ROLE: mine/ROLE: mine, NEW: one/' compose.yaml
     override
     compose up --detach
-    eventually 20 serves
+    eventually 60 serves
     matches "$(environ)" '^NEW=one$' '^API_SERVICE_HOST=10\.'
     has_files
     equal "$(agent_pod)" "$pod"
@@ -121,13 +122,13 @@ replicas() { json deployment web | jq -r .spec.replicas; }
 @test "restart of the sidecar, and stop: the workload is there meanwhile, and web is in the cluster again" {
     compose restart --timeout 40 tpdocker-web # and with it web, which depends on it
     works() { matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-' && has_files && serves; }
-    eventually 60 works
-    in_web curl -sSfm 5 -o /dev/null http://db:5432/
+    eventually 120 works
+    in_web curl -sSfm 10 -o /dev/null http://db:5432/
     compose stop --timeout 40
     equal "$(replicas)" 2
     equal "$(our_pods)" ''
     compose up --detach --wait
-    eventually 20 works
+    eventually 60 works
     equal "$(replicas)" 0
     equal "$(in_web cat /data/file)" mine
 }
@@ -141,5 +142,36 @@ replicas() { json deployment web | jq -r .spec.replicas; }
     equal "$(docker volume ls -q --filter "label=com.docker.compose.project=$project" | sort)" "${project}_data"$'\n'"${project}_shared"
     equal "$(docker run --rm -v "${project}_data:/data" "$client" cat /data/file)" mine
     equal "$(docker run --rm -v "${project}_shared:/s" "$client" ls -A /s)" file
+    as_before 60
+}
+
+@test "two services in the place of one workload share its network, as containers of a pod do" {
+    project=$project-two
+    mkdir "$dir/two"
+    cd "$dir/two"
+    cat >compose.yaml <<END
+name: $project
+services:
+  app: {image: $client, command: [python3, -m, http.server, "8080"], init: true, networks: [default, cluster]}
+  worker: {image: $client, command: [python3, -m, http.server, "9000"], init: true, networks: [default, cluster]}
+  other: {image: $client, command: [sleep, infinity], init: true}
+networks:
+  cluster: {name: tpdocker-test, external: true}
+END
+    tpd compose override --service app=deployment/api --service worker=deployment/api --volumes off --output .tpdocker/compose.yaml
+    compose up --detach --wait
+    calls() { compose exec -T "$1" curl -sSfm 10 -o /dev/null "$2"; }
+    eventually 60 calls worker http://localhost:8080/
+    eventually 60 calls app http://localhost:9000/
+    calls other http://app:8080/
+    calls other http://worker:9000/
+    # both ports are the pod's
+    eventually 60 calls app http://api:8080/
+    eventually 60 calls app http://api:9000/
+    # shellcheck disable=SC2016 # for the shell in there
+    matches "$(compose exec -T worker sh -c 'tr "\0" "\n" <"/proc/$(pgrep -o python3)/environ"')" '^TELEPRESENCE_METHOD=container$'
+    equal "$(json deployment api | jq .spec.replicas)" 0
+    compose down --volumes --timeout 40
+    equal "$(json deployment api | jq .spec.replicas)" 1
     as_before 60
 }

@@ -6,6 +6,7 @@ load lib/common
 setup_file() {
     load lib/common
     user_setup api web
+    export BATS_TEST_TIMEOUT=600
 }
 teardown_file() {
     load lib/common
@@ -50,7 +51,7 @@ stop() {
 
 @test "it swaps, is healthy, gives others the cluster, and docker stop restores" {
     create "${needs[@]}" -- --swap-deployment api
-    eventually 60 healthy
+    eventually 120 healthy
     equal "$(replicas)" 0
     equal "$(docker exec "$net" /usr/lib/tpdocker/tpdocker-sidecar health)" ready
     matches "$(join dig +short +search api)" '^10\.'
@@ -58,7 +59,7 @@ stop() {
     matches "$(docker exec "$net" /usr/lib/tpdocker/tpdocker ps)" '^session +ready .*deployment/api'
     # whatever ends is reaped, whoever its parent was
     docker exec "$net" sh -c '(sh -c "exit 0" & exec sleep 0) & wait'
-    eventually 10 no_dead
+    eventually 20 no_dead
     # what is for the user is in its log, and nothing else
     lacks "$(log)" 'Connected to server' mm_receive_fd
     matches "$(log)" "the pod's volumes are left out.* --cap-add SYS_ADMIN .*--device /dev/fuse"
@@ -79,7 +80,7 @@ stop() {
         | .server = "https://\($ip):6443")' "$TPT_KUBECONFIG" >"$config")
     network=bridge
     create "${needs[@]}" -v "$config:/other:ro" -e KUBECONFIG=/other -- --volumes off
-    eventually 60 healthy
+    eventually 120 healthy
     matches "$(join curl -sSm 10 http://api:8080/)" '^hello from api-'
     fails join curl -sSkm 5 -o /dev/null "https://$relay:6443/"
     lacks "$(log)" volumes
@@ -88,17 +89,17 @@ stop() {
 
 @test "the agent's pod goes: it is made again; with --on-disconnect exit it ends" {
     create "${needs[@]}" -- --swap-deployment api --volumes off
-    eventually 60 healthy
+    eventually 120 healthy
     k delete pod "$(agent_pod)" --wait=false >/dev/null
-    eventually 90 logged 'the link to the cluster is back'
+    eventually 120 logged 'the link to the cluster is back'
     logged 'the link to the cluster broke .the agent pod .* making it again'
-    eventually 10 healthy
+    eventually 60 healthy
     matches "$(join curl -sSm 10 http://kubernetes.default.svc:443/ 2>&1)" 'HTTP|400|Client sent'
     equal "$(replicas)" 0
     stop
     docker rm "$net" >/dev/null
     create "${needs[@]}" -- --volumes off --on-disconnect exit
-    eventually 60 healthy
+    eventually 120 healthy
     k delete pod "$(agent_pod)" --wait=false >/dev/null
     eventually 60 exited 125
     logged 'the agent pod .* which ends the run .--on-disconnect=exit'
@@ -115,10 +116,10 @@ stop() {
     }
     listens() { docker exec "$net" grep -q '@tpdocker-gate' /proc/net/unix; }
     # it may come before the session is ready, and waits
-    eventually 30 listens
+    eventually 60 listens
     config=$(k get configmap web-config -o json)
     equal "$(gated cat /etc/web/config/greeting /etc/web/secret/password)" "$(jq -r .data.greeting <<<"$config")s3cr3t pass=word"
-    eventually 60 healthy
+    eventually 120 healthy
     lacks "$(log)" 'left out'
     equal "$(gated cat /tpdocker/root/etc/hostname)" "$(agent_pod)"
     gated env >"$BATS_TEST_TMPDIR/env"
@@ -133,19 +134,21 @@ stop() {
     equal "$(join sh -c 'echo "$TELEPRESENCE_ROOT"; ls /tpdocker 2>/dev/null')" ''
     # a pod that is made again has its files at the same places
     k delete pod "$(agent_pod)" --wait=false >/dev/null
-    eventually 90 logged 'the link to the cluster is back'
+    eventually 120 logged 'the link to the cluster is back'
     there() { equal "$(gated cat /etc/web/config/greeting)" "$(jq -r .data.greeting <<<"$config")"; }
-    eventually 30 there
+    eventually 60 there
+    # and its own environment
+    equal "$(gated printenv POD_IP)" "$(json pod "$(agent_pod)" | jq -r .status.podIP)"
     no_dead
     # whoever mounts has gone: so has what it is for
     docker exec "$net" sh -c 'for p in /proc/[0-9]*; do case $(tr "\0" " " <$p/cmdline) in *side[c]ar" "mounts*) kill -9 ${p#/proc/};; esac; done'
-    eventually 30 exited 125
+    eventually 60 exited 125
     logged "the process that mounts the pod's volumes is gone"
 }
 
 @test "its process is killed: the guardian undoes it before the container ends" {
     create "${needs[@]}" -- --swap-deployment api --volumes off
-    eventually 60 healthy
+    eventually 120 healthy
     docker exec "$net" sh -c 'for p in /proc/[0-9]*; do case $(tr "\0" " " <$p/cmdline) in "/usr/lib/tpdocker/tpdocker session "*) kill -9 ${p#/proc/};; esac; done'
     eventually 60 exited 137
     logged 'was killed'
@@ -155,11 +158,11 @@ stop() {
 
 @test "killed, and started again: what was left is undone first" {
     create "${needs[@]}" -- --swap-deployment api --volumes off
-    eventually 60 healthy
+    eventually 120 healthy
     docker kill "$net" >/dev/null
     equal "$(replicas)" 0
     docker start "$net" >/dev/null
-    eventually 60 healthy
+    eventually 120 healthy
     matches "$(log)" 'cleaning up after the session'
     equal "$(our_pods | wc -l)" 1
     docker stop -t 40 "$net" >/dev/null
@@ -168,31 +171,31 @@ stop() {
 
 @test "what it needs, and how to give it" {
     create --
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'it has to be root there' 'docker run --user 0 --cap-add NET_ADMIN --tmpfs'
     docker rm -f "$net" >/dev/null
     create --user 0 --tmpfs /run/tpdocker --
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'lacks the capability NET_ADMIN'
     docker rm -f "$net" >/dev/null
     create --user 0 --cap-add NET_ADMIN --
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'is no tmpfs'
     docker rm -f "$net" >/dev/null
     create "${needs[@]}" -- -v /a:/b
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'go before the image'
     docker rm -f "$net" >/dev/null
     create "${needs[@]}" --cap-drop SYS_CHROOT -- --volumes sshfs
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'the container may not mount' '--cap-add SYS_ADMIN --cap-add SYS_CHROOT --device /dev/fuse'
     docker rm -f "$net" >/dev/null
     create "${needs[@]}" "${mounts[@]}" -- --volumes copy
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'it takes an engine' 'tpdocker up. on the host'
     docker rm -f "$net" >/dev/null
     create "${needs[@]}" -- --container-to-host 5432
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'knows no ports of the machine' 'tpdocker up'
     try session
     equal "$status" 125
@@ -204,6 +207,6 @@ stop() {
     jq '.users[0].user = {exec: {apiVersion: "client.authentication.k8s.io/v1beta1", command: "aws-iam-authenticator"}}' \
         "$TPT_KUBECONFIG" >"$config"
     create "${needs[@]}" -v "$config:/other:ro" -e KUBECONFIG=/other --
-    eventually 10 exited 125
+    eventually 40 exited 125
     matches "$(log)" 'aws-iam-authenticator' 'tpdocker up. on the host'
 }

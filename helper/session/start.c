@@ -223,8 +223,12 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		else
 			tp_link_dial_exec(s->link, s->engine, s->sidecar_id);
 	} else if (!strcmp(f->name, TP_CTL_DESCRIBE)) {
-		if (s->described)
-			return; /* after a reconnection: the container has its environment */
+		if (s->described) {
+			/* After a reconnection: the container has its environment, the next one gets the new pod's. */
+			if (s->gate_name)
+				tp_volumes_described_again(s, f->data, f->len);
+			return;
+		}
 		if (tp_remote_parse(f->data, f->len, &s->remote, &e)) {
 			tp_session_fail(s, &e);
 			return;

@@ -196,11 +196,32 @@ static void give_env(struct tp_session *s)
 			env.data ? env.data : "", env.len);
 }
 
+static void tell_gates(struct tp_session *s)
+{
+	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
+				   tp_volumes_root(s));
+	give_env(s);
+}
+
 void tp_volumes_described(struct tp_session *s)
 {
 	if (s->hostless)
 		tp_hostless_described(s);
-	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
-				   tp_volumes_root(s));
-	give_env(s);
+	tell_gates(s);
+}
+
+void tp_volumes_described_again(struct tp_session *s, const char *p, size_t n)
+{
+	struct tp_remote now;
+	struct tp_err err;
+
+	if (tp_remote_parse(p, n, &now, &err)) {
+		tp_verbose("%s", err.msg);
+		return;
+	}
+	tp_strv_free(&s->remote.env);
+	s->remote.env = now.env;
+	now.env = (struct tp_strv){ 0 };
+	tp_remote_free(&now);
+	tell_gates(s);
 }

@@ -53,5 +53,7 @@ void tp_volumes_gate_answer(struct tp_session *s, unsigned int id, const char *w
 
 /* The pod is known: others' gates (S->gate_name) that are let go from now on get its environment, for containers that have none of it. */
 void tp_volumes_described(struct tp_session *s);
+/* And again, as its agent now describes it (frames): a pod that was made again has another address. */
+void tp_volumes_described_again(struct tp_session *s, const char *p, size_t n);
 
 #endif
