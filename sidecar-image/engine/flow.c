@@ -19,8 +19,10 @@
 #include "base/mem.h"
 #include "engine/flows_internal.h"
 
-#define PIECE  16384 /* room for less is not worth a read */
-#define PIECES 4     /* of one socket in a row */
+#define PIECE	  16384 /* room for less is not worth a read */
+#define PIECES	  4	/* of one socket in a row */
+
+#define GIVE_BACK (256u << 10) /* credit is sent for so much at the latest */
 
 static void on_socket(void *arg, int events);
 
@@ -162,16 +164,16 @@ static bool settle(struct tp_flow *f)
 }
 
 /*
- * A flow that has used its window up, and whose socket keeps pace, gets a
- * larger one: the way is long. But a quarter of the memory is kept for new
- * flows.
+ * A flow that has used its window up, and whose socket keeps pace (it may
+ * lag, but not by most of the window), gets a larger one: the way is long. But a quarter of the
+ * memory is kept for new flows.
  */
 static uint32_t growth(struct tp_flow *f)
 {
 	size_t most = TP_FLOWS_MEMORY / 4 * 3;
 	uint32_t more = f->window;
 
-	if (f->held.len || f->used < f->window || f->window >= TP_FLOW_WINDOW_MAX ||
+	if (f->held.len > f->window / 2 || f->used < f->window || f->window >= TP_FLOW_WINDOW_MAX ||
 	    f->s->windows + more > most)
 		return 0;
 	if (f->window + more > TP_FLOW_WINDOW_MAX)
@@ -186,7 +188,8 @@ static void give_back(struct tp_flow *f)
 {
 	uint32_t more;
 
-	if (f->eaten < f->window / 4 || !f->eaten || f->their_end)
+	if (f->eaten < (f->window < 4 * GIVE_BACK ? f->window / 4 : GIVE_BACK) || !f->eaten ||
+	    f->their_end)
 		return;
 	more = f->eaten + growth(f);
 	flows_send32(f->s, f->id, TP_WIRE_CREDIT, more);
@@ -200,7 +203,7 @@ static int write_held(struct tp_flow *f)
 
 	if (!f->held.len)
 		return 0;
-	n = tp_queue_write(&f->held, f->fd);
+	n = tp_queue_write(&f->held, f->fd, true);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -1;
 	f->s->held -= (size_t)n;

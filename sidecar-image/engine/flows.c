@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -15,8 +16,9 @@
 #define IN	 (256u << 10)
 #define OUT_DATA (256u << 10) /* for the stream: past that no socket is read */
 #define OUT_ALL	 (2u << 20)   /* past that not even the stream is: answers to it would be more */
-#define READS	 4	      /* of the stream, before others get their turn */
-#define TURNS	 64	      /* pieces, before the loop looks at others */
+#define PIPE	 (256 << 10)
+#define READS	 4  /* of the stream, before others get their turn */
+#define TURNS	 64 /* pieces, before the loop looks at others */
 
 static void on_kick(void *arg);
 
@@ -76,7 +78,7 @@ static void watch_stream(struct tp_flows *s)
 static void write_out(struct tp_flows *s)
 {
 	s->blocked = false;
-	if (!s->out.len || tp_queue_write(&s->out, s->fd_out) >= 0)
+	if (!s->out.len || tp_queue_write(&s->out, s->fd_out, s->out_is_socket) >= 0)
 		s->blocked = s->out.len;
 	else if (errno == EAGAIN)
 		s->blocked = true;
@@ -239,12 +241,17 @@ struct tp_flows *tp_flows_new(struct tp_loop *l, int fd_in, int fd_out,
 			      const struct tp_flows_events *ev)
 {
 	struct tp_flows *s = tp_calloc(1, sizeof(*s));
+	struct stat st;
 
 	s->loop = l;
 	s->ev = *ev;
 	s->fd_in = fd_in;
 	s->fd_out = fd_out;
 	s->in = tp_malloc(IN);
+	s->out_is_socket = fstat(fd_out, &st) == 0 && S_ISSOCK(st.st_mode);
+	/* sshd's pipes hold 64 KB, and each time that is full another process has to have its turn */
+	fcntl(fd_in, F_SETPIPE_SZ, PIPE);
+	fcntl(fd_out, F_SETPIPE_SZ, PIPE);
 	s->next_id = 1;
 	fcntl(fd_in, F_SETFL, fcntl(fd_in, F_GETFL) | O_NONBLOCK);
 	fcntl(fd_out, F_SETFL, fcntl(fd_out, F_GETFL) | O_NONBLOCK);

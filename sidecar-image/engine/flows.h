@@ -42,7 +42,7 @@
 #define TP_FLOW_WINDOW	(64u << 10)
 #define TP_FLOW_WINDOW_MIN \
 	1024 /* what a new one has when three quarters of the memory are given away */
-#define TP_FLOW_WINDOW_MAX (2u << 20)
+#define TP_FLOW_WINDOW_MAX (8u << 20) /* more than ssh has under way for all of them */
 
 struct tp_flows;
 struct tp_flow;

@@ -49,6 +49,7 @@ struct tp_flows {
 	struct tp_queue out;
 	char *in;
 	size_t in_len;
+	bool out_is_socket;
 	bool greeted; /* HELLO came */
 	bool blocked; /* the stream takes nothing now */
 	bool over;    /* and ENDED was or will be called */

@@ -104,23 +104,19 @@ static void consume(struct tp_queue *q, size_t n)
 	}
 }
 
-static ssize_t write_some(int fd, struct iovec *v, size_t n)
+static ssize_t write_some(int fd, bool is_socket, struct iovec *v, size_t n)
 {
 	struct msghdr m = { .msg_iov = v, .msg_iovlen = n };
 	ssize_t rc;
 
 	do
-		rc = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (rc < 0 && errno == EINTR);
-	if (rc >= 0 || errno != ENOTSOCK)
-		return rc;
-	do
-		rc = writev(fd, v, (int)n);
+		rc = is_socket ? sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) :
+				 writev(fd, v, (int)n);
 	while (rc < 0 && errno == EINTR);
 	return rc;
 }
 
-ssize_t tp_queue_write(struct tp_queue *q, int fd)
+ssize_t tp_queue_write(struct tp_queue *q, int fd, bool is_socket)
 {
 	ssize_t sum = 0;
 
@@ -132,7 +128,7 @@ ssize_t tp_queue_write(struct tp_queue *q, int fd)
 		for (struct tp_queue_block *b = q->first; b && n < IOVS; b = b->next)
 			if (b->end > b->start)
 				v[n++] = (struct iovec){ b->data + b->start, b->end - b->start };
-		rc = write_some(fd, v, n);
+		rc = write_some(fd, is_socket, v, n);
 		if (rc < 0)
 			return sum ? sum : -1;
 		consume(q, (size_t)rc);

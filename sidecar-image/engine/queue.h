@@ -7,6 +7,7 @@
 #ifndef TP_ENGINE_QUEUE_H
 #define TP_ENGINE_QUEUE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -26,8 +27,8 @@ void tp_queue_put(struct tp_queue *q, const void *p, size_t n);
 char *tp_queue_reserve(struct tp_queue *q, size_t n, size_t *room);
 void tp_queue_added(struct tp_queue *q, size_t n);
 
-/* Writes to the socket or pipe FD as much as it takes, and drops that: the bytes written; -1
- * with errno when it took none (EAGAIN: not now). */
-ssize_t tp_queue_write(struct tp_queue *q, int fd);
+/* Writes to FD, a socket or (not IS_SOCKET) a non-blocking pipe, as much as it takes, and drops
+ * that: the bytes written; -1 with errno when it took none (EAGAIN: not now). */
+ssize_t tp_queue_write(struct tp_queue *q, int fd, bool is_socket);
 
 #endif

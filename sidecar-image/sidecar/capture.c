@@ -23,6 +23,7 @@
 #define FIRST_PORT  61320 /* above what the kernel gives out by itself */
 #define PORTS	    1000
 #define MAX_BACKOFF 5000
+#define WAY	    (512 << 10) /* bytes between ssh and the native engine, each way */
 
 static unsigned int last_port; /* 0: none yet */
 
@@ -158,12 +159,14 @@ static void start_native(struct sidecar *s)
 	char *env[] = { (char *)"NOTIFY_SOCKET=" DIR_NOTIFY, NULL };
 	TP_AUTO_STRV argv = { 0 };
 	struct tp_err err;
-	int pair[2];
+	int pair[2], size = WAY;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
 		sidecar_fail(s, "socketpair: %s", strerror(errno));
 		return;
 	}
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 	tp_strv_add(&argv, TP_SIDECAR_PROGRAM);
 	tp_strv_add(&argv, "redirect");
 	tp_strv_addf(&argv, "%u", last_port);

@@ -1,4 +1,4 @@
-"""bench.py [session|forward|ports|volumes|memory|size]... - the measurements; tests/bench/run prepares everything for them.
+"""bench.py [session|forward|engines|ports|volumes|memory|size]... - the measurements; tests/bench/run prepares everything for them.
 
 Everything that is compared is measured in the same run, in turns, so that a busy machine slows all sides alike. Nothing
 here fails because something is slow.
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import engines
 import volumes
 
 PROGRAM = "build/release/tpdocker"
@@ -380,7 +381,7 @@ def size():
 
 
 def main():
-    parts = {"session": session, "forward": forward, "ports": ports, "volumes": lambda: volumes.volumes(sys.modules["__main__"]),
+    parts = {"session": session, "forward": forward, "engines": lambda: engines.engines(sys.modules["__main__"]), "ports": ports, "volumes": lambda: volumes.volumes(sys.modules["__main__"]),
              "memory": memory, "size": size}
     chosen = sys.argv[1:] or list(parts)
     for name in chosen:

@@ -1,12 +1,14 @@
-"""client.py stream|echo TARGET COUNT - the measuring end of a connection.
+"""client.py stream|streams|sink|echo|first TARGET COUNT - the measuring end of a connection.
 
 TARGET is unix:PATH or tcp:HOST:PORT. stream: asks the test workload's stream port for COUNT bytes and prints the bytes
-per second. echo: COUNT round trips of 64 bytes, prints the milliseconds of each. The same program measures every path,
+per second; streams: the same over eight connections at once; sink: sends them. echo: COUNT round trips of 64 bytes, prints the milliseconds of each. first: COUNT connections one after
+another, the milliseconds of each to the first byte of an echo. The same program measures every path,
 on the host and in a container. One JSON value on stdout.
 """
 import json
 import socket
 import sys
+import threading
 import time
 
 
@@ -59,7 +61,51 @@ def echo(s, count):
     return times
 
 
-what, target, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-conn = connect(target)
-conn.settimeout(60)
-print(json.dumps({"stream": stream, "echo": echo}[what](conn, count)))
+def sink(s, count):
+    block = bytes(1 << 18)
+    s.sendall(b"sink\n")
+    start = time.monotonic()
+    for _ in range(count // len(block)):
+        s.sendall(block)
+    s.shutdown(socket.SHUT_WR)
+    if int(s.makefile().readline()) != count // len(block) * len(block):
+        sys.exit("not all has arrived")
+    return count / (time.monotonic() - start)
+
+
+def ready(to):
+    s = connect(to)
+    s.settimeout(60)
+    return s
+
+
+def streams(to, count):
+    each = [ready(to) for _ in range(8)]
+    buf = [bytearray(1 << 18) for _ in each]
+    threads = [threading.Thread(target=read_exactly, args=(s, count // 8, b)) for s, b in zip(each, buf)]
+    start = time.monotonic()
+    for s in each:
+        s.sendall(b"%d\n" % (count // 8))
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return count / (time.monotonic() - start)
+
+
+def first(to, count):
+    times = []
+    for _ in range(count):
+        start = time.monotonic()
+        with ready(to) as s:
+            s.sendall(b"x")
+            s.recv(1)
+        times.append((time.monotonic() - start) * 1000)
+    return times
+
+
+what, target, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if what in ("streams", "first"):
+    print(json.dumps({"streams": streams, "first": first}[what](target, number)))
+else:
+    print(json.dumps({"stream": stream, "sink": sink, "echo": echo}[what](ready(target), number)))

@@ -113,7 +113,7 @@ static void test_queue(void **state)
 		waits += n * 4;
 		assert_int_equal(q.len, waits);
 		if (in % 3 == 0 || in == 500000) {
-			got = tp_queue_write(&q, p[0]);
+			got = tp_queue_write(&q, p[0], true);
 			if (got > 0)
 				waits -= (size_t)got;
 			else if (q.len)
@@ -127,7 +127,7 @@ static void test_queue(void **state)
 			got = recv(p[1], words, (size_t)got / 4 * 4, 0);
 			for (ssize_t i = 0; i < got / 4; i++)
 				assert_int_equal(words[i], out++);
-			if (q.len && tp_queue_write(&q, p[0]) > 0)
+			if (q.len && tp_queue_write(&q, p[0], true) > 0)
 				waits = q.len;
 		}
 	}
@@ -135,7 +135,7 @@ static void test_queue(void **state)
 	tp_queue_free(&q);
 	close(p[1]);
 	tp_queue_put(&q, "x", 1);
-	assert_int_equal(tp_queue_write(&q, p[0]), -1);
+	assert_int_equal(tp_queue_write(&q, p[0], true), -1);
 	assert_int_equal(errno, EPIPE);
 	tp_queue_free(&q);
 	close(p[0]);
@@ -151,7 +151,7 @@ static void test_queue_pipe(void **state)
 	(void)state;
 	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
 	tp_queue_put(&q, "hello", 5);
-	assert_int_equal(tp_queue_write(&q, p[1]), 5);
+	assert_int_equal(tp_queue_write(&q, p[1], false), 5);
 	assert_int_equal(read(p[0], got, sizeof(got)), 5);
 	assert_memory_equal(got, "hello", 5);
 	tp_queue_free(&q);
