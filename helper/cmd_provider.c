@@ -206,13 +206,20 @@ static void who_free(struct who *w)
 	free(w->owner);
 }
 
-/* The same each time, or Compose would make the containers anew. */
+/* The same as long as the session is the same; with a new one, whose network is another, Compose has to make the
+ * containers anew, and so it does when a variable has changed. */
 static void tell_env(const struct who *w)
 {
 	tp_autofree char *container = tp_asprintf("tpdocker-%s", w->name);
+	struct tp_known k;
+	struct tp_err e;
 
 	say_env("SESSION", w->name);
 	say_env("CONTAINER", container);
+	if (tp_known_find(w->name, &k, &e))
+		return;
+	say_env("SESSION_ID", k.record.id);
+	tp_known_free(&k);
 }
 
 static int up(const struct who *w, struct provider_opts *o, const struct tp_run_args *args,

@@ -75,6 +75,15 @@ web_id() { compose ps --quiet web; }
     matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
     equal "$(agent_pod)" "$pod"
 
+    # the session ended behind its back: web is made anew for the new one, in whose network it is
+    compose stop --timeout 1
+    tpd down "$project-cluster"
+    equal "$(replicas)" 2
+    compose up --detach
+    if [[ $(web_id) == "$web" ]]; then fail 'the container whose network is gone'; fi
+    matches "$(in_web curl -sSm 10 http://api:8080/)" '^hello from api-'
+    pod=$(agent_pod)
+
     # an edit of web: web alone
     sed -i 's|"8080"\]|&\n    environment: {NEW: one}|' compose.yaml
     compose up --detach --timeout 1
@@ -171,7 +180,8 @@ END
     words=(--swap-deployment=api --idle-timeout=10m --publish="127.0.0.1:$(free_port):8080" cluster)
     provider up "${words[@]}" >first
     cat first
-    equal "$(jq -r 'select(.type == "setenv") | .message' first)" "SESSION=$project-cluster"$'\n'"CONTAINER=tpdocker-$project-cluster"
+    equal "$(jq -r 'select(.type == "setenv") | .message' first)" \
+        "SESSION=$project-cluster"$'\n'"CONTAINER=tpdocker-$project-cluster"$'\n'"SESSION_ID=$(tpd ps --format json | jq -r '.[].id')"
     matches "$(jq -r 'select(.type == "info") | .message' first)" 'deployments?/api is swapped out|api'
     equal "$(jq -r 'select(.type == "error") | .message' first)" ''
     equal "$(replicas api)" 0

@@ -174,6 +174,32 @@ ended_and_undone() {
 }
 leaves_ready() { fails field_is .state ready; }
 
+@test "--gate: a container that docker made has the pod's environment, with and without volumes" {
+    for volumes in off sshfs; do
+        up --swap-deployment api --gate tpdocker-gate --volumes "$volumes"
+        in_gate=(--volume "tpdocker-$name:/tpdocker/bin:ro" --entrypoint /tpdocker/bin/gate)
+        out=$(join --rm "${in_gate[@]}" -e MINE=1 -e TPDOCKER_OWN=MINE "$client" tpdocker-gate env)
+        matches "$out" '^KUBERNETES_SERVICE_HOST=10' "^TELEPRESENCE_POD=$(agent_pod)$" '^MINE=1$'
+        join -d --volume "tpdocker-$name:/tpdocker/bin:ro" --name "$(name_of later)" "$client" sleep infinity >/dev/null
+        matches "$(docker exec "$(name_of later)" /tpdocker/bin/gate tpdocker-gate --env printenv TELEPRESENCE_POD)" "^$(agent_pod)$"
+        docker rm -f "$(name_of later)" >/dev/null
+        tpd down "$name"
+        equal "$(docker volume ls -q --filter "name=tpdocker-$name")" ''
+    done
+    # a volume that is somebody's is not taken
+    docker volume create --label "tpt=$TPT_ID" "tpdocker-$name" >/dev/null
+    try up "$name" --gate tpdocker-gate
+    equal "$status" 125
+    matches "$err" "a volume tpdocker-$name already, not tpdocker's"
+    docker volume rm "tpdocker-$name" >/dev/null
+    for args in '--gate a/b' '--gate x --volumes copy'; do
+        # shellcheck disable=SC2086 # words
+        try up "$name" $args
+        equal "$status" 125
+        matches "$err" '--gate'
+    done
+}
+
 @test "what has no place in a session is refused" {
     for args in '-v /tmp:/tmp' '-e A=b' '--rm' '-d'; do
         # shellcheck disable=SC2086 # words

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "session/known.h"
+#include "session/outsiders.h"
 
 static char home[] = "/tmp/tp-known-XXXXXX";
 
@@ -172,13 +173,37 @@ static void test_joined(void **state)
 	assert_int_equal(names.n, 0);
 }
 
+static const char *joined_by_id(const char *mode)
+{
+	tp_autofree char *text = tp_asprintf("{\"HostConfig\":{\"NetworkMode\":\"%s\"}}", mode);
+	struct tp_err err = { 0 };
+	TP_AUTO_JSON *j = tp_json_parse(text, strlen(text), &err);
+	static char id[128];
+	const char *got = tp_outsiders_joined(j);
+
+	assert_non_null(j);
+	return got ? strcpy(id, got) : NULL;
+}
+
+/* By its name it can be found again, whatever becomes of it. */
+static void test_outsiders(void **state)
+{
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	(void)state;
+	assert_string_equal(joined_by_id("container:" ID), ID);
+	assert_null(joined_by_id("container:tpdocker-web"));
+	assert_null(joined_by_id("container:" ID "0"));
+	assert_null(joined_by_id("bridge"));
+	assert_null(joined_by_id(ID));
+	assert_null(tp_outsiders_joined(NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_written),
-		cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_names),	  cmocka_unit_test(test_find),
+		cmocka_unit_test(test_written),	  cmocka_unit_test(test_joined),
+		cmocka_unit_test(test_outsiders),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
