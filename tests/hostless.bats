@@ -87,6 +87,18 @@ stop() {
     stop
 }
 
+@test "--engine native" {
+    create "${needs[@]}" -- --volumes off --engine native
+    eventually 120 healthy
+    matches "$(join curl -sSm 10 http://api:8080/)" '^hello from api-'
+    matches "$(join dig +short +search api)" '^10\.'
+    k delete pod "$(agent_pod)" --wait=false >/dev/null
+    eventually 120 logged 'the link to the cluster is back'
+    eventually 60 healthy
+    matches "$(join curl -sSm 10 http://api:8080/)" '^hello from api-'
+    stop
+}
+
 @test "the agent's pod goes: it is made again; with --on-disconnect exit it ends" {
     create "${needs[@]}" -- --swap-deployment api --volumes off
     eventually 120 healthy

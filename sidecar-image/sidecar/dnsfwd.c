@@ -26,10 +26,12 @@
 #include "base/mem.h"
 #include "sidecar/sidecar.h"
 
-#define MAX_OUT	      (2u << 20)
-#define HOLD_MS	      4000  /* a question without a link; glibc asks again after 5 s */
-#define ANSWER_MS     30000 /* the agent gives up by itself long before */
-#define ENGINE_MS     60    /* how long the engine's DNS may take when the agent has answered */
+#define MAX_OUT	  (2u << 20)
+#define HOLD_MS	  4000	/* a question without a link; glibc asks again after 5 s */
+#define ANSWER_MS 30000 /* the agent gives up by itself long before */
+#define ENGINE_MS 60	/* how long the engine's DNS may take when the agent has answered */
+#define ENGINE_NO_MS \
+	500 /* the same, if it knows of none: a busy engine is waited for rather than a container not found */
 #define ENGINE_MAX_MS 700
 #define SWEEP_MS      250
 #define CLIENT_MS     30000
@@ -107,6 +109,20 @@ static void refuse(struct dnsfwd *d, struct pending *p)
 	finish(d, p, answer, n);
 }
 
+/* ---------------------------------------------------------- the engine's turn */
+
+static int patience(const struct pending *p)
+{
+	bool found = tp_dns_rcode(p->answer) == TP_DNS_NOERROR && (p->answer[6] || p->answer[7]);
+
+	return found ? ENGINE_MS : ENGINE_NO_MS;
+}
+
+static bool is_over(const struct pending *p, long long now)
+{
+	return p->used && p->answer && now - p->agent_answered >= patience(p);
+}
+
 /* -------------------------------------------------------------- sweep */
 
 static void on_sweep(void *arg)
@@ -121,7 +137,7 @@ static void on_sweep(void *arg)
 
 		if (!p->used)
 			continue;
-		if (p->answer && now - p->agent_answered >= ENGINE_MS)
+		if (is_over(p, now))
 			finish(d, p, p->answer, p->answer_len);
 		else if ((p->engine_only && now - p->asked >= ENGINE_MAX_MS) ||
 			 (!p->sent && now - p->asked >= HOLD_MS) || now - p->asked >= ANSWER_MS)
@@ -149,8 +165,7 @@ static void on_engine_late(void *arg)
 	size_t i;
 
 	for (i = 0; i < MAX_PENDING; i++)
-		if (d->pending[i].used && d->pending[i].answer &&
-		    now - d->pending[i].agent_answered >= ENGINE_MS)
+		if (is_over(&d->pending[i], now))
 			finish(d, &d->pending[i], d->pending[i].answer, d->pending[i].answer_len);
 }
 
@@ -193,7 +208,7 @@ static void agent_answer(struct dnsfwd *d, const uint8_t *a, size_t n)
 	memcpy(p->answer, a, n);
 	p->answer_len = n;
 	p->agent_answered = tp_now_ms();
-	tp_timer_add(d->s->loop, ENGINE_MS, on_engine_late, d);
+	tp_timer_add(d->s->loop, patience(p), on_engine_late, d);
 }
 
 struct local_check {
