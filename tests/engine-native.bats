@@ -8,14 +8,14 @@ setup_file() {
     user_setup api web
     allow create,get pods/exec
     session_of_file
-    export box session_err
+    export box session_err published
 }
 
 # One session for all tests of the file.
 session_of_file() {
     BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR BATS_TEST_NUMBER=0
-    box=$(name_of box)
-    session run --engine native --swap-deployment web --volumes off --name "$box" \
+    box=$(name_of box) published=$(free_port)
+    session run --engine native -p "127.0.0.1:$published:5353/udp" --swap-deployment web --volumes off --name "$box" \
         -v "$lib:/lib-of-tests:ro" "$client" sleep infinity
     session_err=$pid_err
     until_running "$box"
@@ -113,6 +113,12 @@ print(good)')" 6
 @test "UDP: a DNS server of the cluster, asked by its pod address" {
     ip=$(inside awk '$1 == "nameserver" { print $2; exit }' /etc/resolv.conf)
     matches "$(inside dig +short +time=5 "@$ip" echo.other.svc.cluster.local)" '^10\.'
+}
+
+@test "UDP: who comes in by a published port gets its answers" {
+    docker exec -d "$box" socat UDP-RECVFROM:5353,fork PIPE
+    got() { [[ $(echo hello | socat -T 2 - "UDP:127.0.0.1:$published") == hello ]]; }
+    eventually 20 got
 }
 
 @test "UDP: a port where nobody listens" {

@@ -2,6 +2,7 @@
 /*
  * The native engine's rules. In the order in which a packet meets them:
  *
+ *   -300 answers   (UDP) are not tracked: what the program sends next would count as a reply to them
  *   -151 pick      what is for the cluster is marked: first packets of connections, and datagrams
  *   -150 (mangle)  what is marked goes to the queue; the engine lets it go, or marks why not
  *   -149 rejected  what the agent's connect was told, told to the program
@@ -37,6 +38,13 @@ static void put_exceptions(const struct sidecar *s, struct tp_buf *b, const char
 	}
 }
 
+static void put_answers(struct tp_buf *b)
+{
+	tp_buf_puts(b, "\tchain answers {\n"
+		       "\t\ttype filter hook output priority -300; policy accept;\n");
+	tp_buf_printf(b, "\t\tmeta mark 0x%x notrack\n\t}\n", MARK_ANSWER);
+}
+
 static void put_pick(const struct sidecar *s, struct tp_buf *b)
 {
 	size_t i;
@@ -44,6 +52,7 @@ static void put_pick(const struct sidecar *s, struct tp_buf *b)
 	tp_buf_puts(b, "\tchain pick {\n"
 		       "\t\ttype filter hook output priority -151; policy accept;\n"
 		       "\t\tmeta mark != 0 return\n"
+		       "\t\tct direction reply return\n" /* to who came in by a published port */
 		       "\t\tmeta l4proto tcp tcp flags & (fin|syn|rst|ack) != syn return\n");
 	if (s->n_to_pod) {
 		tp_buf_puts(b, "\t\tip daddr 127.0.0.1 tcp dport {");
@@ -117,6 +126,7 @@ int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err)
 	tp_buf_puts(&b, "table inet tpdocker-engine {}\n"
 			"delete table inet tpdocker-engine\n"
 			"table inet tpdocker-engine {\n");
+	put_answers(&b);
 	put_pick(s, &b);
 	put_rejected(&b);
 	tp_buf_puts(&b, "\tchain lead {\n"

@@ -32,6 +32,7 @@
 #define MARK_NO_ROUTE 0x74706404
 #define MARK_NO_HOST  0x74706405
 #define MARK_DENIED   0x74706406
+#define MARK_ANSWER   0x74706407 /* of ours, by UDP */
 
 struct redirect {
 	struct tp_loop *loop;

@@ -18,7 +18,6 @@
 #include "base/cancel.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "common/control.h"
 #include "sidecar/redirect.h"
 
 #define BUCKETS 1024
@@ -106,7 +105,7 @@ static int open_as(const struct tp_target *to)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = tp_target_sockaddr(to, &sa);
-	uint32_t mark = TP_SIDECAR_MARK;
+	uint32_t mark = MARK_ANSWER;
 	int one = 1, fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
