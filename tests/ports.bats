@@ -67,7 +67,7 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     # the Service, whose port differs from its targetPort
     eventually 20 comes web 80 hello
     unserve 8080
-    eventually 5 comes "$ip" 8080 refused
+    eventually 15 comes "$ip" 8080 refused
     serve 8080
     eventually 10 comes "$ip" 8080 hello
     finish
@@ -125,7 +125,7 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     docker exec "$box" sh -c ': >/tmp/log.8080'
     tcp reset "$ip" 8080
     noted() { docker exec "$box" grep -qxE 'end|reset' /tmp/log.8080; }
-    eventually 5 noted
+    eventually 15 noted
     finish
 }
 
@@ -183,7 +183,7 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     eventually 10 comes "$ip" 8080 hello
     equal "$(here outcome 127.0.0.1 5000)" hello
     docker rm -f "$box" >/dev/null
-    eventually 5 comes "$ip" 8080 refused
+    eventually 15 comes "$ip" 8080 refused
     try run --session "$name" --expose 80 "$client" true
     equal "$status" 125
     matches "$err" '--expose belongs to the session'
@@ -252,7 +252,7 @@ YAML
     eventually 10 comes "$ip" 8090 hello
     # one that both want and neither has yet: who listens first has it, until that ends
     unserve 3000
-    eventually 5 comes "$ip" 8090 refused
+    eventually 15 comes "$ip" 8090 refused
     pid2=$pid err2=$pid_err two=$box three=$(name_of three)
     session run --name "$three" -v "$lib:/lib-of-tests:ro" --deployment standing --expose 3000:8090 "$client" sleep infinity
     until_running "$three"
@@ -432,7 +432,7 @@ to_host() { # the kind of link
     equal "$(here call 127.0.0.1 5000 200 30000)" 200
     : >"$host_log"
     here reset 127.0.0.1 5000
-    eventually 5 grep -qx reset "$host_log"
+    eventually 15 grep -qx reset "$host_log"
     # not from the cluster, nor by another address of the container
     comes "$ip" 5000 refused
     equal "$(here outcome "$(docker exec "$box" hostname -i | tr ' ' '\n' | grep -F . | head -n 1)" 5000)" refused

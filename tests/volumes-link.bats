@@ -40,7 +40,7 @@ fine() { [[ $(docker exec "$box" cat /etc/web/config/greeting) == hello ]]; }
     # One that reads on and on, one that has a file open, one whose working directory it is.
     docker exec -d "$box" sh -c 'while cat /scratch/big >/dev/null; do :; done 2>/reader.err; echo "over" >>/reader.err'
     docker exec -d -w /etc/web/config "$box" sh -c 'sleep 3; until [ -e /back ]; do sleep 0.2; done; cat greeting >/standing 2>&1'
-    eventually 5 docker exec "$box" pgrep -f 'cat /scratch/big'
+    eventually 15 docker exec "$box" pgrep -f 'cat /scratch/big'
     kill -STOP "$pid"
     io_error cat /etc/web/config/greeting
     # the reader that was under way
@@ -58,7 +58,7 @@ fine() { [[ $(docker exec "$box" cat /etc/web/config/greeting) == hello ]]; }
     eventually 30 fine
     docker exec "$box" sh -c 'touch /back; cmp -n 20000000 /scratch/big /dev/zero && cat /tpdocker/root/etc/hostname'
     standing() { [[ $(docker exec "$box" cat /standing) == hello ]]; }
-    eventually 5 standing
+    eventually 15 standing
     # read-only mounts are still read-only
     matches "$(docker exec "$box" touch /etc/web/config/x 2>&1 || true)" 'Read-only file system'
     docker kill "$box"
@@ -87,16 +87,16 @@ fine() { [[ $(docker exec "$box" cat /etc/web/config/greeting) == hello ]]; }
         n=0; until [ -e /stop ]; do n=$((n + 1)); f=/scratch/many/$i-$((n % 50))
             if head -c $((n * 997 % 70000)) /dev/zero | tr "\0" "$i" >"$f.tmp" 2>/dev/null && mv "$f.tmp" "$f" 2>/dev/null; then echo "$f $((n * 997 % 70000))" >>"/log.$i"; else echo failed >>"/log.$i"; sleep 0.2; fi
         done; echo over >>"/over") & done; wait'
-    eventually 10 docker exec "$box" sh -c '[ $(cat /log.* | wc -l) -gt 200 ]'
+    eventually 60 docker exec "$box" sh -c '[ $(cat /log.* | wc -l) -gt 200 ]'
     docker exec "$(sidecar_of "$box")" sh -c 'for p in /proc/[0-9]*; do if grep -qs "^ssh$" "$p/comm"; then kill -9 "${p#/proc/}"; fi; done'
     eventually 15 docker exec "$box" sh -c 'grep -q failed /log.*'
     eventually 40 fine
     mark=$(docker exec "$box" sh -c 'cat /log.* | wc -l')
     later() { (($(docker exec "$box" sh -c 'cat /log.* | wc -l') > mark + 200)); }
-    eventually 30 later
+    eventually 60 later
     docker exec "$box" touch /stop
     all_over() { [[ $(docker exec "$box" wc -l /over) == "8 /over" ]]; }
-    eventually 20 all_over
+    eventually 40 all_over
     # The last word on each file that was not followed by a failure of the same writer is true, seen from the pod.
     # shellcheck disable=SC2016
     docker exec "$box" sh -c 'for l in /log.*; do tac $l | sed "/failed/q" | grep -v failed | awk "!seen[\$1]++"; done' >"$BATS_TEST_TMPDIR/said"

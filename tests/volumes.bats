@@ -70,9 +70,9 @@ run_in() {
     equal "$(k exec "$pod" -c helper -- cat /scratch/here)" 'from here'
     equal "$(k exec "$pod" -c helper -- readlink /scratch/folder/link)" here
     k exec "$pod" -c helper -- sh -c 'echo "from there" >/scratch/there && rm /scratch/here'
-    eventually 5 inside grep -q 'from there' /scratch/there
+    eventually 15 inside grep -q 'from there' /scratch/there
     gone() { fails inside test -e /scratch/here; }
-    eventually 5 gone
+    eventually 15 gone
     sh_in 'rm -r /scratch/there /scratch/folder'
 }
 
@@ -88,7 +88,7 @@ run_in() {
 
 @test "links that are absolute in the pod stay in the pod" {
     k exec "$(agent_pod)" -c helper -- sh -c 'cd /scratch && echo target >target && ln -s /scratch/target near && ln -s /etc/hostname far'
-    eventually 5 inside test -e /scratch/near
+    eventually 15 inside test -e /scratch/near
     equal "$(inside cat /scratch/near)" target
     equal "$(inside cat /tpdocker/root/scratch/near)" target
     equal "$(inside cat /tpdocker/root/scratch/far)" "$(agent_pod)"
