@@ -74,7 +74,7 @@ replicas() { json deployment "$1" | jq -r .spec.replicas; }
     matches "$(in_service web curl -sSm 10 http://api:8080/)" '^hello from api-'
     equal "$(in_service web cat /etc/web/config/greeting)" hello
     curl -sSfm 10 -o /dev/null "http://127.0.0.1:$WEB_PORT/"
-    compose down --timeout 40
+    compose down
     equal "$(replicas web)" 2
 }
 
@@ -91,7 +91,7 @@ replicas() { json deployment "$1" | jq -r .spec.replicas; }
     # each has its own namespace's names
     matches "$(in_service web curl -sSm 10 http://api:8080/)" '^hello from api-'
     matches "$(in_service jobs cat /etc/resolv.conf)" "search $NS2\\.svc"
-    compose down --timeout 40
+    compose down
     equal "$(replicas web) $(NS=$NS2 replicas api)" '2 1'
 }
 
@@ -104,6 +104,6 @@ replicas() { json deployment "$1" | jq -r .spec.replicas; }
     # and the cluster's calls arrive
     called() { in_service web curl -sSfm 10 -o /dev/null http://web/; }
     eventually 60 called
-    compose down --timeout 40
+    compose down
     equal "$(replicas web)" 2
 }
