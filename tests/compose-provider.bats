@@ -230,7 +230,7 @@ END
     (compose up --detach) >up.out 2>&1 &
     eventually 60 swapped
     # as a terminal does it: everybody
-    ours | xargs kill -INT
+    ours | xargs kill -INT || true # one may have ended
     wait $! || true
     eventually 60 restored
 }

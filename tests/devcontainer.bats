@@ -125,12 +125,13 @@ END
 @test "image mode: the session ended while the container was stopped, or while it ran" {
     printf '{"image": "%s", "containerEnv": {"ROLE": "mine"}}\n' "$client" >"$file"
     init --swap-deployment web
-    sed -i 's/--idle-timeout=1h/--idle-timeout=3s/' "$file"
+    # long enough for the CLI to come to `docker run`
+    sed -i 's/--idle-timeout=1h/--idle-timeout=20s/' "$file"
     up
     first=$container
     docker stop --time 1 "$container" >/dev/null
     # nobody is in its network: the workload is restored, the container stays
-    eventually 60 is_gone
+    eventually 90 is_gone
     equal "$(replicas)" 2
     equal "$(containers -a | wc -l)" 1
     # the network that it was made for is gone for good: it is made anew
@@ -148,7 +149,7 @@ END
     up
     is_in_the_cluster
     docker rm -f "$container" >/dev/null
-    eventually 60 is_gone
+    eventually 90 is_gone
 }
 
 @test "Compose mode: up, exec, up again, down" {
