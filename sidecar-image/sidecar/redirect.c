@@ -76,12 +76,26 @@ static void on_listener(void *arg, int events)
 	}
 }
 
+static void close_all(struct redirect *r)
+{
+	held_free(r);
+	udp_free(r);
+	tp_flows_free(tp_steal(&r->flows));
+	nfqueue_close(tp_steal(&r->queue));
+	tp_watch_del(tp_steal(&r->watch));
+	tp_close_p(&r->listener);
+}
+
+/* The supervisor sees as well that the link is gone, knows why, and stops this process then: it is
+ * not for this one to end first, and be taken for the cause. Connections are over at once. */
 static void on_ended(void *arg, const char *reason)
 {
 	struct redirect *r = arg;
 
-	fprintf(stderr, "tpdocker: engine: %s\n",
-		reason ? reason : "the connection to the agent ended");
+	close_all(r);
+	if (!reason)
+		return;
+	fprintf(stderr, "%s\n", reason);
 	tp_loop_stop(r->loop, 1);
 }
 
@@ -152,11 +166,7 @@ int sidecar_redirect(int argc, char **argv)
 			err.msg);
 	say_ready();
 	rc = tp_loop_run(r.loop);
-	held_free(&r);
-	udp_free(&r);
-	tp_flows_free(r.flows);
-	nfqueue_close(r.queue);
-	tp_close_p(&r.listener);
+	close_all(&r);
 	tp_loop_free(r.loop);
 	return rc;
 }

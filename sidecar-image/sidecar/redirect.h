@@ -14,8 +14,8 @@
  *                    '  <-REFUSED-- let go with a mark: the filter rejects it as the agent's
  *                                   connect was, and the program's connect fails the same way
  *
- * It says READY=1 to NOTIFY_SOCKET when it takes connections, and ends when the stream does; its
- * connections then end with a reset.
+ * It says READY=1 to NOTIFY_SOCKET when it takes connections. When the stream ends, its connections
+ * are reset, new ones refused, and it waits to be stopped.
  */
 #ifndef TP_SIDECAR_REDIRECT_H
 #define TP_SIDECAR_REDIRECT_H
