@@ -86,13 +86,14 @@ try:
 except ConnectionError:
     pass
 try:
-    while True:
+    more = b"?"
+    while more:
         more = s.recv(100)
-        if not more:
-            print(len(got), "end")
-            break
         got += more
-except ConnectionResetError:
+    # its end may come first, as it does from the server; the reset is close behind
+    while True:
+        s.sendall(b"x" * 1000)
+except ConnectionError:
     print(len(got), "reset")')" '5 reset'
 }
 
@@ -100,13 +101,18 @@ except ConnectionResetError:
     equal "$(inside timeout 30 python3 -c '
 import os, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(10)
+s.settimeout(2)
 s.connect((socket.gethostbyname("api"), 7007))
 good = 0
 for n in [1, 0, 100, 1400, 8000, 30000]:
     data = os.urandom(n)
-    s.send(data)
-    good += s.recv(65536) == data
+    for i in range(5): # one may be lost
+        s.send(data)
+        try:
+            good += s.recv(65536) == data
+            break
+        except TimeoutError:
+            pass
 print(good)')" 6
 }
 
@@ -147,8 +153,7 @@ time.sleep(40)'
 
 @test "the link is cut: connections end with a reset, and it comes back" {
     docker exec -d "$box" sh -c 'nc api 7007 </dev/zero >/dev/null; echo ended >/tmp/cut'
-    pid_of_ssh=$(docker top "$(sidecar_of "$box")" -o pid,args | awk '/ssh -F/ { print $1; exit }')
-    kill -KILL "$pid_of_ssh"
+    docker exec "$(sidecar_of "$box")" sh -c 'kill -KILL $(pidof ssh)'
     eventually 20 inside test -e /tmp/cut
     eventually 30 grep -q 'is back' "$session_err"
     matches "$(inside curl -sSm 10 http://echo.other:8080/)" '^hello from echo-'
