@@ -241,7 +241,7 @@ END
         'send:\x15tpdocker run --kubeconfig the-f\t' 'expect:the-file.yaml $' \
         'send:\x15tpdocker run --kubeconfig=the-f\t' 'expect:=the-file.yaml $' \
         'send:\x15~/../bin/tpdocker clean\t' 'expect:cleanup $' \
-        'send:\x15tpdocker comp\t' 'expect:completion $' 'send:\t' 'expect:bash +fish +zsh'
+        'send:\x15tpdocker compl\t' 'expect:completion $' 'send:\t' 'expect:bash +fish +zsh'
     equal "$status" 0
 }
 
