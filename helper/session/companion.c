@@ -121,19 +121,6 @@ static void on_stderr(void *arg, const char *p, size_t n)
 		tp_verbose("volumes: %.*s", (int)n, p);
 }
 
-static void timing_frame(const struct tp_frame *f)
-{
-	tp_autofree char *text = tp_strndup(f->data, f->len);
-	char *space = strrchr(text, ' ');
-	tp_autofree char *label = NULL;
-
-	if (!space)
-		return;
-	*space = '\0';
-	label = tp_asprintf("companion: %s", text);
-	tp_timings_mark_at(label, strtoll(space + 1, NULL, 10));
-}
-
 /* "TAG" or "TAG REASON" */
 static void gate_frame(struct tp_session *s, const struct tp_frame *f, bool passed)
 {
@@ -158,7 +145,7 @@ static void on_frame(void *arg, const struct tp_frame *f)
 	struct tp_err e = { 0 };
 
 	if (!strcmp(f->name, TP_CTL_TIMING)) {
-		timing_frame(f);
+		tp_timings_frame("companion", f->data, f->len);
 	} else if (!strcmp(f->name, TP_CTL_MOUNTED)) {
 		c->mounted = true;
 	} else if (!strcmp(f->name, TP_CTL_GATE_PASSED)) {
@@ -187,12 +174,6 @@ static void on_end(void *arg, const char *reason)
 	tp_session_fail(s, &e);
 }
 
-static void send_list(struct tp_control *c, const char *name, const struct tp_strv *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		tp_control_sends(c, name, l->v[i]);
-}
-
 void tp_companion_describe(struct tp_session *s)
 {
 	struct tp_companion *c = &s->companion;
@@ -216,14 +197,14 @@ void tp_companion_describe(struct tp_session *s)
 	c->told = true;
 	if (s->gate_name)
 		tp_volumes_described(s);
-	send_list(c->control, TP_CTL_READ_ONLY, &s->remote.read_only);
+	tp_control_send_list(c->control, TP_CTL_READ_ONLY, &s->remote.read_only);
 	if (s->user_image) {
 		tp_control_sends(c->control, TP_CTL_IMAGE_KNOWN, "");
-		send_list(c->control, TP_CTL_IMAGE_VOLUME, &s->image_volumes);
+		tp_control_send_list(c->control, TP_CTL_IMAGE_VOLUME, &s->image_volumes);
 	}
 	if (s->remote.agent_dir)
 		tp_control_sends(c->control, TP_CTL_HIDDEN, s->remote.agent_dir);
-	send_list(c->control, TP_CTL_VOLUME, mounts);
+	tp_control_send_list(c->control, TP_CTL_VOLUME, mounts);
 	tp_control_sends(c->control, TP_CTL_VOLUMES, "");
 }
 

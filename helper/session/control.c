@@ -131,3 +131,9 @@ void tp_control_sends(struct tp_control *c, const char *name, const char *text)
 {
 	tp_control_send(c, name, text, strlen(text));
 }
+
+void tp_control_send_list(struct tp_control *c, const char *name, const struct tp_strv *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		tp_control_sends(c, name, l->v[i]);
+}

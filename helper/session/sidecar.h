@@ -50,5 +50,7 @@ void tp_control_free(struct tp_control *c); /* NULL is allowed */
 /* Queues a frame; it goes out as the stream takes it. */
 void tp_control_send(struct tp_control *c, const char *name, const void *data, size_t len);
 void tp_control_sends(struct tp_control *c, const char *name, const char *text);
+/* One frame for each of L. */
+void tp_control_send_list(struct tp_control *c, const char *name, const struct tp_strv *l);
 
 #endif

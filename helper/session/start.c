@@ -164,25 +164,6 @@ static void sidecar_stderr(void *arg, const char *p, size_t n)
 		tp_verbose("sidecar: %.*s", (int)n, p);
 }
 
-static void send_list(struct tp_session *s, const char *name, const struct tp_strv *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		tp_control_sends(s->control, name, l->v[i]);
-}
-
-static void timing_frame(const struct tp_frame *f)
-{
-	tp_autofree char *text = tp_strndup(f->data, f->len);
-	char *space = strrchr(text, ' ');
-	tp_autofree char *label = NULL;
-
-	if (!space)
-		return;
-	*space = '\0';
-	label = tp_asprintf("sidecar: %s", text);
-	tp_timings_mark_at(label, strtoll(space + 1, NULL, 10));
-}
-
 static void link_is_down(struct tp_session *s, const struct tp_frame *f)
 {
 	tp_autofree char *why = tp_strndup(f->data, f->len);
@@ -251,7 +232,7 @@ static void control_frame(void *arg, const struct tp_frame *f)
 		s->tunnel_ready = true;
 		tp_companion_describe(s);
 	} else if (!strcmp(f->name, TP_CTL_TIMING)) {
-		timing_frame(f);
+		tp_timings_frame("sidecar", f->data, f->len);
 	} else if (!strcmp(f->name, TP_CTL_WARN)) {
 		tp_warn("%.*s", (int)f->len, f->data);
 	} else if (!strcmp(f->name, TP_CTL_DOWN)) {
@@ -290,11 +271,11 @@ static void sidecar_started(void *arg)
 	s->control = tp_control_new(s->loop, tp_steal(&s->sidecar_stream), &ev);
 	tp_control_sends(s->control, TP_CTL_PRIVATE_KEY, s->private_key);
 	tp_control_sends(s->control, TP_CTL_NONCE, tp_link_nonce(s->link));
-	send_list(s, TP_CTL_NEVER_PROXY, &s->opts->never_proxy);
-	send_list(s, TP_CTL_ALSO_PROXY, &s->opts->also_proxy);
-	send_list(s, TP_CTL_DNS, &s->args->dns);
-	send_list(s, TP_CTL_DNS_SEARCH, &s->args->dns_search);
-	send_list(s, TP_CTL_DNS_OPTION, &s->args->dns_options);
+	tp_control_send_list(s->control, TP_CTL_NEVER_PROXY, &s->opts->never_proxy);
+	tp_control_send_list(s->control, TP_CTL_ALSO_PROXY, &s->opts->also_proxy);
+	tp_control_send_list(s->control, TP_CTL_DNS, &s->args->dns);
+	tp_control_send_list(s->control, TP_CTL_DNS_SEARCH, &s->args->dns_search);
+	tp_control_send_list(s->control, TP_CTL_DNS_OPTION, &s->args->dns_options);
 	if (local)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
 	tp_session_ports_send(s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cancel.h"
+#include "base/mem.h"
 #include "session/timings.h"
 
 static struct moment {
@@ -32,6 +33,19 @@ void tp_timings_mark_at(const char *label, long long ms)
 void tp_timings_mark(const char *label)
 {
 	tp_timings_mark_at(label, tp_now_ms());
+}
+
+void tp_timings_frame(const char *who, const char *p, size_t n)
+{
+	tp_autofree char *text = tp_strndup(p, n);
+	tp_autofree char *label = NULL;
+	char *space = strrchr(text, ' ');
+
+	if (!space)
+		return;
+	*space = '\0';
+	label = tp_asprintf("%s: %s", who, text);
+	tp_timings_mark_at(label, strtoll(space + 1, NULL, 10));
 }
 
 static int by_time(const void *a, const void *b)

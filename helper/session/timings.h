@@ -14,6 +14,8 @@ void tp_timings_start(void);
 void tp_timings_mark(const char *label);
 /* A moment somewhere else on this host, in ms of CLOCK_MONOTONIC. */
 void tp_timings_mark_at(const char *label, long long ms);
+/* The same, told by somebody else (WHO), as "LABEL MS" in the N bytes at P; what is not that is passed over. */
+void tp_timings_frame(const char *who, const char *p, size_t n);
 /* The table: ms since the start, ms since the moment before, label; in order of time. */
 void tp_timings_print(FILE *out);
 
