@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "common/control.h"
 #include "common/signals.h"
+#include "sidecar/channel.h"
 #include "sidecar/sidecar.h"
 #include "sidecar/worker.h"
 
@@ -31,30 +32,9 @@ struct waiting {
 
 /* ------------------------------------------------------------ the channel */
 
-static void on_out(void *arg, int events)
-{
-	struct mounts *m = arg;
-	ssize_t n;
-
-	(void)events;
-	while (m->out.len) {
-		n = write(STDOUT_FILENO, m->out.data, m->out.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			_exit(0); /* nobody listens any more */
-		if (n < 0)
-			break;
-		tp_buf_consume(&m->out, (size_t)n);
-	}
-	tp_watch_set(m->out_watch, m->out.len ? TP_WRITE : 0);
-}
-
 static void tell(struct mounts *m, const char *name, const char *text)
 {
-	if (tp_frame_put(&m->out, name, text, strlen(text)) < 0)
-		_exit(1); /* it does not read what it is told */
-	on_out(m, TP_WRITE);
+	channel_send(m->channel, name, text, strlen(text));
 }
 
 static void tell_timing(struct mounts *m, const char *what)
@@ -249,32 +229,20 @@ static int take(struct mounts *m, const struct tp_frame *f, struct tp_err *err)
 	return rc; /* a frame of a newer helper is passed over */
 }
 
-static void on_in(void *arg, int events)
+static void on_frame(void *arg, const struct tp_frame *f)
 {
-	struct mounts *m = arg;
-	char *room = tp_buf_reserve(&m->in, 65536);
-	ssize_t n = room ? read(STDIN_FILENO, room, 65536) : 0, used = 0;
 	struct tp_err err = { 0 };
-	struct tp_frame f;
-	size_t at = 0;
 
-	(void)events;
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0)
-		_exit(0); /* whoever started us is gone, and with it the session */
-	tp_buf_added(&m->in, (size_t)n);
-	while ((used = tp_frame_parse(m->in.data + at, m->in.len - at, &f)) > 0) {
-		if (take(m, &f, &err) < 0)
-			mounts_failed(m, &err);
-		at += (size_t)used;
-	}
-	if (used < 0) {
+	if (take(arg, f, &err) < 0)
+		mounts_failed(arg, &err);
+}
+
+static void channel_ended(void *arg, enum channel_end why)
+{
+	(void)arg;
+	if (why == CHANNEL_GARBAGE)
 		tp_error("what came is not the control protocol");
-		_exit(1);
-	}
-	tp_wipe(m->in.data, at); /* the door's token was in it */
-	tp_buf_consume(&m->in, at);
+	_exit(why != CHANNEL_CLOSED);
 }
 
 /* ------------------------------------------------------------ processes */
@@ -310,12 +278,11 @@ static void on_signal(void *arg, int events)
 int sidecar_mounts(int argc, char **argv)
 {
 	struct mounts *m = tp_calloc(1, sizeof(*m));
+	const struct channel_events ev = { on_frame, channel_ended, m };
 
 	(void)argc;
 	(void)argv;
 	m->loop = tp_loop_new();
-	m->in = TP_BUF_INIT(TP_FRAME_MAX + (128u << 10));
-	m->out = TP_BUF_INIT(TP_FRAME_MAX);
 	umask(077);
 	m->signals = tp_signals_open();
 	if (m->signals < 0) {
@@ -323,9 +290,8 @@ int sidecar_mounts(int argc, char **argv)
 		return 1;
 	}
 	tp_watch_add(m->loop, m->signals, TP_READ, on_signal, m);
-	fcntl(STDOUT_FILENO, F_SETFL, O_NONBLOCK);
-	m->out_watch = tp_watch_add(m->loop, STDOUT_FILENO, 0, on_out, m);
+	m->channel = channel_new(m->loop, TP_FRAME_MAX, &ev);
 	tell_timing(m, "volumes-started");
-	tp_watch_add(m->loop, STDIN_FILENO, TP_READ, on_in, m);
+	channel_listen(m->channel);
 	return tp_loop_run(m->loop);
 }

@@ -38,6 +38,7 @@
 #define MAX_SOURCES   256
 #define BLOCKED_MS    20000 /* longer than a dead link takes to be noticed */
 
+struct channel;
 struct mounts;
 
 /* One of the pod's volumes. */
@@ -53,8 +54,7 @@ struct source {
 struct mounts {
 	struct tp_loop *loop;
 	int signals;
-	struct tp_watch *out_watch;
-	struct tp_buf in, out;
+	struct channel *channel;
 	pid_t sshfs;
 
 	/* settings */

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "common/control.h"
 #include "common/signals.h"
+#include "sidecar/channel.h"
 #include "sidecar/sidecar.h"
 
 #define LAST_WORD_MS 2000
@@ -35,32 +36,18 @@ static _Noreturn void leave(int code)
 	_exit(code);
 }
 
-static void on_out(void *arg, int events)
+static void channel_ended(void *arg, enum channel_end why)
 {
-	struct sidecar *s = arg;
-	ssize_t n;
-
-	(void)events;
-	while (s->out.len) {
-		n = write(STDOUT_FILENO, s->out.data, s->out.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			leave(0); /* nobody listens any more */
-		if (n < 0)
-			break;
-		tp_buf_consume(&s->out, (size_t)n);
-	}
-	tp_watch_set(s->out_watch, s->out.len ? TP_WRITE : 0);
+	if (why == CHANNEL_GARBAGE)
+		sidecar_fail(arg, "sidecar: what came from the helper is not the control protocol");
+	else if (why == CHANNEL_STUCK)
+		tp_error("the helper does not read what the sidecar tells it");
+	leave(why != CHANNEL_CLOSED);
 }
 
 void sidecar_send(struct sidecar *s, const char *name, const void *p, size_t n)
 {
-	if (tp_frame_put(&s->out, name, p, n) < 0) {
-		tp_error("the helper does not read what the sidecar tells it");
-		leave(1);
-	}
-	on_out(s, TP_WRITE);
+	channel_send(s->channel, name, p, n);
 }
 
 void sidecar_sendf(struct sidecar *s, const char *name, const char *fmt, ...)
@@ -361,8 +348,9 @@ static int take_agent(struct sidecar *s, const struct tp_frame *f, struct tp_err
 	return 0;
 }
 
-static void take(struct sidecar *s, const struct tp_frame *f)
+static void take(void *arg, const struct tp_frame *f)
 {
+	struct sidecar *s = arg;
 	struct tp_err err;
 	int rc;
 
@@ -384,42 +372,14 @@ static void take(struct sidecar *s, const struct tp_frame *f)
 	}
 }
 
-static void on_in(void *arg, int events)
-{
-	struct sidecar *s = arg;
-	char *room = tp_buf_reserve(&s->in, 65536);
-	ssize_t n = room ? read(STDIN_FILENO, room, 65536) : 0, used = 0;
-	struct tp_frame f;
-	size_t at = 0;
-
-	(void)events;
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0)
-		leave(0); /* the helper is gone, and with it the session */
-	tp_buf_added(&s->in, (size_t)n);
-	while ((used = tp_frame_parse(s->in.data + at, s->in.len - at, &f)) > 0) {
-		take(s, &f);
-		at += (size_t)used;
-	}
-	if (used < 0) {
-		sidecar_fail(s, "sidecar: what came from the helper is not the control protocol");
-		leave(1);
-	}
-	/* a key may have been in it */
-	tp_wipe(s->in.data, at);
-	tp_buf_consume(&s->in, at);
-}
-
 int sidecar_run(int argc, char **argv)
 {
 	struct sidecar *s = tp_calloc(1, sizeof(*s));
+	const struct channel_events ev = { take, channel_ended, s };
 
 	(void)argc;
 	(void)argv;
 	s->loop = tp_loop_new();
-	s->in = TP_BUF_INIT(TP_FRAME_MAX + (128u << 10));
-	s->out = TP_BUF_INIT(3 * TP_FRAME_MAX);
 	s->description = TP_BUF_INIT(TP_FRAME_MAX);
 	s->check_fd = s->inotify = s->capture_fd = s->transport_fd = s->notify = s->probe_fd = -1;
 	s->user = tp_strdup(TP_AGENT_DEFAULT_USER);
@@ -434,10 +394,9 @@ int sidecar_run(int argc, char **argv)
 		return 1;
 	}
 	tp_watch_add(s->loop, s->signals, TP_READ, on_signal, s);
-	fcntl(STDOUT_FILENO, F_SETFL, O_NONBLOCK);
-	s->out_watch = tp_watch_add(s->loop, STDOUT_FILENO, 0, on_out, s);
+	s->channel = channel_new(s->loop, 3 * TP_FRAME_MAX, &ev);
 	sidecar_sendf(s, TP_CTL_HELLO, "%d %s", TP_CONTROL_VERSION, TP_VERSION);
 	sidecar_timing(s, "sidecar-started");
-	s->in_watch = tp_watch_add(s->loop, STDIN_FILENO, TP_READ, on_in, s);
+	channel_listen(s->channel);
 	return tp_loop_run(s->loop);
 }

@@ -60,6 +60,7 @@ struct program {
 	int in; /* if > 0: its stdin, and the caller's still */
 };
 
+struct channel;
 struct dnsfwd;
 struct door;
 struct gates;
@@ -73,9 +74,7 @@ struct sidecar {
 
 	int signals;
 
-	/* the control channel */
-	struct tp_watch *in_watch, *out_watch;
-	struct tp_buf in, out;
+	struct channel *channel;
 
 	/* settings, as they came */
 	char *private_key, *nonce;
