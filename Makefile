@@ -58,7 +58,8 @@ harden += $(if $(filter aarch64%,$(machine)),-mbranch-protection=standard -fstac
 
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
-flags_release := -Os -g -ffunction-sections -fdata-sections $(harden)
+# Nothing unwinds its stack: tables for that would be an eighth of the program. A debugger has those of -g.
+flags_release := -Os -g -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables $(harden)
 flags_san     := -O1 -g $(sanitize)
 flags_fuzz    := -O1 -g $(sanitize) -fsanitize=fuzzer-no-link
 link_release  := -Wl,--gc-sections
