@@ -76,17 +76,24 @@ static void on_connected(void *arg, int events)
 	tp_flow_attach(flow, fd);
 }
 
-static void dial(struct tp_far *far, struct tp_flow *flow, const struct tp_target *to)
+int tp_far_connect(const struct tp_target *to, int type, int *error)
 {
 	struct sockaddr_storage sa;
 	socklen_t len = tp_target_sockaddr(to, &sa);
-	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	tp_autoclose int fd = socket(sa.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS))
+		return tp_steal_fd(&fd);
+	*error = errno == EAFNOSUPPORT ? ENETUNREACH : errno;
+	return -1;
+}
+
+static void dial(struct tp_far *far, struct tp_flow *flow, const struct tp_target *to)
+{
+	int error, fd = tp_far_connect(to, SOCK_STREAM, &error);
 	struct dial *d;
 
-	if (fd < 0 || (connect(fd, (struct sockaddr *)&sa, len) < 0 && errno != EINPROGRESS)) {
-		int error = errno == EAFNOSUPPORT ? ENETUNREACH : errno;
-
-		tp_close_p(&fd);
+	if (fd < 0) {
 		tp_flow_refuse(flow, error);
 		return;
 	}

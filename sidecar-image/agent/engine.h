@@ -13,6 +13,9 @@ struct tp_far *tp_far_new(struct tp_loop *l, int fd_in, int fd_out,
 			  void (*ended)(void *arg, const char *reason), void *arg);
 void tp_far_free(struct tp_far *f); /* NULL is allowed */
 
+/* A socket of TYPE (non-blocking) that is connected to TO, or is about to be; the caller's. -1 and *ERROR, an errno. */
+int tp_far_connect(const struct tp_target *to, int type, int *error);
+
 /* engine_udp.c: one flow of datagrams; it ends by itself when it is idle. */
 struct tp_far_udp;
 void tp_far_udp_start(struct tp_far_udp **list, struct tp_loop *l, struct tp_flow *f,

@@ -102,15 +102,10 @@ static const struct tp_flow_events events_of_udp = { .packet = on_packet, .gone 
 void tp_far_udp_start(struct tp_far_udp **list, struct tp_loop *l, struct tp_flow *f,
 		      const struct tp_target *to)
 {
-	struct sockaddr_storage sa;
-	socklen_t len = tp_target_sockaddr(to, &sa);
-	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error, fd = tp_far_connect(to, SOCK_DGRAM, &error);
 	struct tp_far_udp *u;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, len) < 0) {
-		int error = errno == EAFNOSUPPORT ? ENETUNREACH : errno;
-
-		tp_close_p(&fd);
+	if (fd < 0) {
 		tp_flow_refuse(f, error);
 		return;
 	}

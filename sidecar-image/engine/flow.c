@@ -74,7 +74,7 @@ void tp_flow_reset_fd(int fd)
 	close(fd);
 }
 
-static void leave_turns(struct tp_flow *f)
+void flow_leave_turns(struct tp_flow *f)
 {
 	struct tp_flows *s = f->s;
 
@@ -98,7 +98,7 @@ void flow_free(struct tp_flow *f, bool orderly)
 	while (*p != f)
 		p = &(*p)->next;
 	*p = f->next;
-	leave_turns(f);
+	flow_leave_turns(f);
 	f->s->n--;
 	f->s->windows -= f->window;
 	f->s->held -= f->held.len;
@@ -253,7 +253,7 @@ static int read_socket(struct tp_flow *f)
 	return rc;
 }
 
-static void wait_turn(struct tp_flow *f)
+void flow_wait_turn(struct tp_flow *f)
 {
 	struct tp_flows *s = f->s;
 
@@ -309,7 +309,7 @@ static void on_socket(void *arg, int events)
 		for (int i = 0; i < PIECES && rc > 0 && may_read(f) && flows_have_room(f->s); i++)
 			rc = read_socket(f);
 		if (rc > 0 && may_read(f) && !flows_have_room(f->s))
-			wait_turn(f);
+			flow_wait_turn(f);
 	}
 	if (rc < 0)
 		broke(f, errno);

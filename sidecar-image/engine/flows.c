@@ -90,22 +90,9 @@ static void next_turn(struct tp_flows *s)
 {
 	struct tp_flow *f = s->first_turn;
 
-	s->first_turn = f->turn_next;
-	if (s->first_turn)
-		s->first_turn->turn_prev = NULL;
-	else
-		s->last_turn = NULL;
-	f->waits_turn = false;
-	f->turn_next = f->turn_prev = NULL;
-	if (flow_turn(f)) {
-		f->waits_turn = true;
-		f->turn_prev = s->last_turn;
-		if (s->last_turn)
-			s->last_turn->turn_next = f;
-		else
-			s->first_turn = f;
-		s->last_turn = f;
-	}
+	flow_leave_turns(f);
+	if (flow_turn(f))
+		flow_wait_turn(f);
 }
 
 static void flush(struct tp_flows *s)

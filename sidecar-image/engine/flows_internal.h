@@ -78,6 +78,9 @@ struct tp_flow *flow_find(struct tp_flows *s, uint32_t id);
 void flow_free(struct tp_flow *f, bool orderly);
 /* A frame for F. False: it must not come, the stream is garbage. F may be gone. */
 bool flow_take(struct tp_flow *f, const struct tp_wire_frame *m);
+/* Those that wait for room in the stream: F becomes the last of them, or is one of them no more. Either may be so already. */
+void flow_wait_turn(struct tp_flow *f);
+void flow_leave_turns(struct tp_flow *f);
 /* It is F's turn to read one piece. True: it has more, perhaps. */
 bool flow_turn(struct tp_flow *f);
 void flow_rewatch(struct tp_flow *f);
