@@ -236,9 +236,7 @@ static int run_devcontainer(int argc, char **argv, struct tp_err *err)
 	const char *word;
 	int rc = parse(&o, argc, argv, &word, err);
 
-	tp_log_set_level(o.session.quiet   ? TP_LOG_QUIET :
-			 o.session.verbose ? TP_LOG_VERBOSE :
-					     TP_LOG_NORMAL);
+	tp_session_opts_log(&o.session);
 	if (!rc && o.session.help)
 		tp_cmd_usage(&tp_cmd_devcontainer);
 	else if (!rc && (!word || strcmp(word, "init")))

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
-#include "docker/plugin.h"
 #include "session/options.h"
 #include "session/record.h"
 #include "session/up.h"
@@ -53,9 +52,7 @@ static int run_down(int argc, char **argv, struct tp_err *err)
 		tp_cmd_usage(&tp_cmd_down);
 		return 0;
 	}
-	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
-			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  tp_plugin_log_level());
+	tp_session_opts_log(&o.talk);
 	for (int i = first; i < argc; i++)
 		tp_strv_add(&names, argv[i]);
 	if (o.all ? names.n > 0 : names.n == 0)

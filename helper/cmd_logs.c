@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
-#include "docker/plugin.h"
 #include "session/known.h"
 #include "session/options.h"
 
@@ -98,9 +97,7 @@ static int run_logs(int argc, char **argv, struct tp_err *err)
 		tp_cmd_usage(&tp_cmd_logs);
 		return 0;
 	}
-	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
-			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  tp_plugin_log_level());
+	tp_session_opts_log(&o.talk);
 	if (first >= argc || behind < argc)
 		return tp_err_set(err, TP_ERR_USAGE, "which session? Name one; `%s ps` lists them",
 				  tp_program());

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/duration.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -70,10 +69,9 @@ static void say(const char *type, const char *text)
 
 static void say_env(const char *name, const char *value)
 {
-	tp_autofree char *text = value ? tp_asprintf("%s=%s", name, value) : NULL;
+	tp_autofree char *text = tp_asprintf("%s=%s", name, value);
 
-	if (text)
-		say("setenv", text);
+	say("setenv", text);
 }
 
 /* An error is the last that Compose reads: those that come on the way wait for the end. */
@@ -182,7 +180,6 @@ static int metadata(struct tp_err *err)
 /* ---------------------------------------------------------------- up, down */
 
 struct who {
-	const char *service;
 	char *name;  /* the session's */
 	char *owner; /* as its record has it: "a-b" and "c" are not "a" and "b-c" */
 };
@@ -192,7 +189,6 @@ static int find_who(struct who *w, const char *project, const char *service, str
 	if (!project || !*project)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "for which project? Compose says it with --project-name");
-	w->service = service;
 	w->name = tp_asprintf("%s-%s", project, service);
 	w->owner = tp_asprintf("the service %s of the Compose project %s", service, project);
 	if (!tp_known_name_check(w->name, err))
@@ -236,12 +232,9 @@ static int up(const struct who *w, struct provider_opts *o, const struct tp_run_
 	int rc, code = 0;
 
 	if (tp_session_opts_check(&o->session, err) || tp_up_flags_check(args, err) ||
-	    tp_up_gate_check(o->gate, &o->session, err))
+	    tp_up_gate_check(o->gate, &o->session, err) ||
+	    tp_up_idle_parse(o->idle_timeout, &u.idle_ms, err))
 		return -1;
-	if (o->idle_timeout && tp_duration_parse(o->idle_timeout, &u.idle_ms))
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "--idle-timeout %s: write it as 90s, 10m or 1h30m",
-				  o->idle_timeout);
 	tp_session_opts_apply(&o->session);
 	rc = tp_up(&u, &code, err);
 	if (rc > 0) {

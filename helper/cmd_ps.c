@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
-#include "docker/plugin.h"
 #include "session/known.h"
 #include "session/options.h"
 
@@ -118,9 +117,7 @@ static int run_ps(int argc, char **argv, struct tp_err *err)
 
 	if (first < 0)
 		return -1;
-	tp_log_set_level(o.talk.quiet	? TP_LOG_QUIET :
-			 o.talk.verbose ? TP_LOG_VERBOSE :
-					  tp_plugin_log_level());
+	tp_session_opts_log(&o.talk);
 	if (o.talk.help) {
 		tp_cmd_usage(&tp_cmd_ps);
 		code = 0;

@@ -4,12 +4,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
+#include "common/gate.h"
 #include "session/hostless.h"
 #include "session/supervise.h"
 #include "session/timings.h"
 #include "session/up.h"
-
-#define GATE "tpdocker-gate" /* where entry gates ask, unless the user says otherwise */
 
 struct here_opts {
 	struct tp_session_opts session; /* first: its table wants it */
@@ -20,7 +19,7 @@ static const struct tp_opt table[] = {
 	{ .name = "gate",
 	  .type = TP_OPT_STRING,
 	  .arg = "NAME",
-	  .help = "where entry gates of containers that join ask for the session: an abstract socket (default: " GATE
+	  .help = "where entry gates of containers that join ask for the session: an abstract socket (default: " TP_GATE_NAME
 		  ")",
 	  .offset = offsetof(struct here_opts, gate) },
 	TP_OPT_MORE(tp_session_opt_table),
@@ -61,7 +60,7 @@ static int run_here(const struct here_opts *here, const struct tp_run_args *args
 
 	tp_session_init(&s, o, args);
 	s.hostless = true;
-	tp_hostless_gates(&s, here->gate ? here->gate : GATE);
+	tp_hostless_gates(&s, here->gate ? here->gate : TP_GATE_NAME);
 	if (s.volumes == TP_VOLUMES_SSHFS && !o->volumes) {
 		tp_autofree char *lacks = tp_hostless_lacks();
 

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/duration.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd.h"
@@ -103,24 +102,19 @@ static int run_up(int argc, char **argv, struct tp_err *err)
 		code = 0;
 	} else if (behind >= 0 && !take_name(argc, argv, behind, &name, err) &&
 		   !tp_session_opts_check(&o.session, err) && !tp_up_flags_check(&args, err) &&
-		   !tp_up_gate_check(o.gate, &o.session, err)) {
-		if (o.idle_timeout && tp_duration_parse(o.idle_timeout, &idle_ms)) {
-			tp_err_set(err, TP_ERR_USAGE,
-				   "--idle-timeout %s: write it as 90s, 10m or 1h30m",
-				   o.idle_timeout);
-		} else {
-			if (!name)
-				name = default_name(&o.session);
-			tp_session_opts_apply(&o.session);
-			code = up_session(&(struct tp_up){ .opts = &o.session,
-							   .args = &args,
-							   .name = name,
-							   .idle_ms = idle_ms,
-							   .gate = o.gate,
-							   .reuse = o.reuse,
-							   .failing = failing },
-					  err);
-		}
+		   !tp_up_gate_check(o.gate, &o.session, err) &&
+		   !tp_up_idle_parse(o.idle_timeout, &idle_ms, err)) {
+		if (!name)
+			name = default_name(&o.session);
+		tp_session_opts_apply(&o.session);
+		code = up_session(&(struct tp_up){ .opts = &o.session,
+						   .args = &args,
+						   .name = name,
+						   .idle_ms = idle_ms,
+						   .gate = o.gate,
+						   .reuse = o.reuse,
+						   .failing = failing },
+				  err);
 	}
 	free(o.idle_timeout);
 	free(o.gate);

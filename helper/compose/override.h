@@ -20,8 +20,6 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-/* The abstract socket of a sidecar's gates; its namespace has no other session. */
-#define TP_COMPOSE_GATE	  "tpdocker-gate"
 #define TP_COMPOSE_PREFIX "tpdocker-" /* of a sidecar service's name */
 /* On the volume with the gate: it may be removed whenever no container has it. */
 #define TP_LABEL_COMPOSE "dev.tpdocker.compose"

@@ -150,7 +150,7 @@ static void write_environment(const struct tp_compose_plan *p, size_t i, struct 
 	const char *service = p->joins[i].service;
 	const struct tp_json *env =
 		tp_json_get(tp_compose_service(p->resolved, service), "environment");
-	tp_autofree char *address = tp_asprintf(TP_COMPOSE_GATE "/%s", service);
+	tp_autofree char *address = tp_asprintf(TP_GATE_NAME "/%s", service);
 	TP_AUTO_BUF own = TP_BUF_INIT(1u << 20);
 
 	tp_yw_map(w, "environment");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "common/gate.h"
 #include "compose/internal.h"
 #include "compose/model.h"
 
@@ -77,7 +78,7 @@ static void write_command(const struct tp_compose_plan *p, size_t i, struct tp_y
 	write_literal_arg(w, "namespace", j->namespace ? j->namespace : p->namespace);
 	if (!j->workload)
 		write_literal_arg(w, "serviceaccount", p->serviceaccount);
-	write_arg(w, "gate", TP_COMPOSE_GATE);
+	write_arg(w, "gate", TP_GATE_NAME);
 	write_arg(w, "volumes", p->mounts ? "sshfs" : "off");
 	write_literal_args(w, "also-proxy", p->also_proxy);
 	write_literal_args(w, "never-proxy", p->never_proxy);

@@ -13,8 +13,7 @@
 /* One for each dev container on this machine, known to the editor and to the command that it runs. */
 #define SESSION	      "${devcontainerId}"
 #define CONTAINER     "tpdocker-" SESSION
-#define GATE_NAME     "tpdocker-gate"
-#define GATE_ADDRESS  GATE_NAME "/dev"
+#define GATE_ADDRESS  TP_GATE_NAME "/dev"
 #define DEFAULT_IMAGE "mcr.microsoft.com/devcontainers/base:bookworm"
 
 /* docker run's flags that the engine refuses, or that mean nothing, in another container's network. */
@@ -106,7 +105,7 @@ static int set_initialize(struct tp_buf *text, const struct tp_devcontainer_spec
 	option(&words, "volumes", s->volumes);
 	option(&words, "image", s->image);
 	tp_strv_add(&words, "--reuse"); /* this runs whenever the editor starts */
-	option(&words, "gate", GATE_NAME);
+	option(&words, "gate", TP_GATE_NAME);
 	/* nothing tells a session that the editor is gone, but nobody is in its network then */
 	option(&words, "idle-timeout", "5m");
 	return tp_devcontainer_command(text, "initializeCommand", &words, err);

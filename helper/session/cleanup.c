@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "compose/override.h"
 #include "common/control.h"
+#include "compose/override.h"
 #include "docker/launch.h"
 #include "kube/pod.h"
 #include "session/cleanup.h"
@@ -144,6 +144,18 @@ int tp_cleanup_engine(struct tp_engine *e, const char *session, const struct tp_
 	return r ? remove_volume(e, r, kept, c, err) : 0;
 }
 
+/* One that a container still has stays, and that is fine. */
+static bool remove_if_unused(struct tp_engine *e, const char *name, struct tp_cancel *c)
+{
+	struct tp_err err = { 0 };
+
+	if (!tp_engine_volume_remove(e, name, c, &err))
+		return true;
+	if (err.kind != TP_ERR_CONFLICT)
+		tp_verbose("%s", err.msg);
+	return false;
+}
+
 void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel *c)
 {
 	tp_autofree char *label = tp_asprintf("%s=%s", TP_LABEL_OWNER, owner);
@@ -166,8 +178,7 @@ void tp_cleanup_volumes(struct tp_engine *e, const char *owner, struct tp_cancel
 			tp_record_free(&r); /* alive, or dealt with by its record */
 			continue;
 		}
-		if (tp_engine_volume_remove(e, name, c, &err) && err.kind != TP_ERR_CONFLICT)
-			tp_verbose("%s", err.msg);
+		remove_if_unused(e, name, c);
 	}
 }
 
@@ -182,12 +193,8 @@ void tp_cleanup_compose_volumes(struct tp_engine *e, struct tp_cancel *c)
 	for (size_t i = 0; i < tp_json_len(list); i++) {
 		const char *name = tp_json_str_at(tp_json_at(list, i), "Name");
 
-		if (!name)
-			continue;
-		if (!tp_engine_volume_remove(e, name, c, &err))
+		if (name && remove_if_unused(e, name, c))
 			tp_info("removed the volume %s", name);
-		else if (err.kind != TP_ERR_CONFLICT)
-			tp_verbose("%s", err.msg);
 	}
 }
 

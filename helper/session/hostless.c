@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,6 @@
 #include "http/http.h"
 
 #define KUBE_CONFIG "/kube/config"
-#define TMPFS_MAGIC 0x01021994
-#define RAMFS_MAGIC 0x858458f6L
 #define FILE_MAX    (256u << 10)
 
 static int how_to(struct tp_err *err)

@@ -156,13 +156,18 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 	return ports_check(o, err);
 }
 
+void tp_session_opts_log(const struct tp_session_opts *o)
+{
+	tp_log_set_level(o->quiet   ? TP_LOG_QUIET :
+			 o->verbose ? TP_LOG_VERBOSE :
+				      tp_plugin_log_level());
+}
+
 void tp_session_opts_apply(struct tp_session_opts *o)
 {
 	const char *image = getenv("TPDOCKER_IMAGE");
 
-	tp_log_set_level(o->quiet   ? TP_LOG_QUIET :
-			 o->verbose ? TP_LOG_VERBOSE :
-				      tp_plugin_log_level());
+	tp_session_opts_log(o);
 	o->exit_on_disconnect = o->on_disconnect && !strcmp(o->on_disconnect, "exit");
 	if (!o->image)
 		o->image = tp_strdup(image && *image ? image : TP_IMAGE);

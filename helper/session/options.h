@@ -62,7 +62,9 @@ extern const struct tp_opt tp_session_opt_table[];
 int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err);
 /* The options about ports, for session/ports.h. They point into O. */
 struct tp_port_wants tp_session_opts_ports(const struct tp_session_opts *o);
-/* Sets the log level, and fills in defaults (image). */
+/* Sets the log level: --quiet, --verbose, or what docker was told (a plugin). */
+void tp_session_opts_log(const struct tp_session_opts *o);
+/* The same, and fills in defaults (image). */
 void tp_session_opts_apply(struct tp_session_opts *o);
 void tp_session_opts_docker(const struct tp_session_opts *o, struct tp_docker_globals *g);
 void tp_session_opts_free(struct tp_session_opts *o);

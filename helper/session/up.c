@@ -35,6 +35,15 @@ int tp_up_flags_check(const struct tp_run_args *a, struct tp_err *err)
 	return 0;
 }
 
+int tp_up_idle_parse(const char *text, long long *ms, struct tp_err *err)
+{
+	*ms = 0;
+	if (text && tp_duration_parse(text, ms))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--idle-timeout %s: write it as 90s, 10m or 1h30m", text);
+	return 0;
+}
+
 int tp_up_gate_check(const char *gate, const struct tp_session_opts *o, struct tp_err *err)
 {
 	if (gate && (!*gate || strlen(gate) > TP_GATE_NAME_MAX || strpbrk(gate, "/ \n")))

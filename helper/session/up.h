@@ -27,6 +27,8 @@ struct tp_up {
  * -1 ERR: it could not be started, and nothing is left. */
 int tp_up(const struct tp_up *u, int *code, struct tp_err *err);
 
+/* --idle-timeout TEXT, which may be NULL: 0 and *MS (0: none), or -1 ERR (USAGE). */
+int tp_up_idle_parse(const char *text, long long *ms, struct tp_err *err);
 /* What is to be GATE: 0 or -1 ERR (USAGE). */
 int tp_up_gate_check(const char *gate, const struct tp_session_opts *o, struct tp_err *err);
 /* Docker's flags in A that belong to a container and not to its network are refused. 0 or -1 ERR (USAGE). */

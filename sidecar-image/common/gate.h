@@ -33,18 +33,20 @@
 
 /* Where the gate is, in the sidecar's image and in the user's container: a
  * volume that the engine fills from the image. */
-#define TP_GATE_DIR	 "/tpdocker/bin"
-#define TP_GATE_PROGRAM	 TP_GATE_DIR "/gate"
+#define TP_GATE_DIR	"/tpdocker/bin"
+#define TP_GATE_PROGRAM TP_GATE_DIR "/gate"
 
-#define TP_GATE_HELLO	 "tpdocker-gate 1 "
-#define TP_GATE_ASK	 "tpdocker-env 1 "
-#define TP_GATE_ENV	 "env"
-#define TP_GATE_GO	 "go"
-#define TP_GATE_FAIL	 "fail "
+#define TP_GATE_HELLO	"tpdocker-gate 1 "
+#define TP_GATE_ASK	"tpdocker-env 1 "
+#define TP_GATE_ENV	"env"
+#define TP_GATE_GO	"go"
+#define TP_GATE_FAIL	"fail "
 
-#define TP_GATE_VAR	 "TPDOCKER_GATE"
-#define TP_GATE_VAR_OWN	 "TPDOCKER_OWN"
+#define TP_GATE_VAR	"TPDOCKER_GATE"
+#define TP_GATE_VAR_OWN "TPDOCKER_OWN"
 
+/* Where the gates of containers that others make ask, unless somebody chose another name. */
+#define TP_GATE_NAME	 "tpdocker-gate"
 #define TP_GATE_NAME_MAX 64	    /* bytes of a name, of a tag */
 #define TP_GATE_TEXT_MAX 2048	    /* bytes of an answer */
 #define TP_GATE_ENV_MAX	 (16 << 20) /* bytes of an environment */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,8 +26,6 @@
 #include "sidecar/sidecar.h"
 
 #define LAST_WORD_MS 2000
-#define TMPFS_MAGIC  0x01021994
-#define RAMFS_MAGIC  0x858458f6L
 
 /* The kernel ends every process of the container with its PID 1. */
 static _Noreturn void leave(int code)
