@@ -260,24 +260,8 @@ workload() {
 }
 
 @test "a standing agent" {
-    k_create -f - <<YAML
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: standing}
-spec:
-  selector: {matchLabels: {app: standing}}
-  template:
-    metadata: {labels: {app: standing}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: agent
-        image: $sidecar_image
-        imagePullPolicy: IfNotPresent
-        command: [/usr/lib/tpdocker/tpdocker-agent, run]
-        volumeMounts: [{name: run, mountPath: /run/tpdocker}, {name: config, mountPath: /etc/config}]
-      volumes: [{name: run, emptyDir: {medium: Memory}}, {name: config, configMap: {name: web-config}}]
-YAML
+    standing_agent '.spec.template.spec |= (.containers[0].volumeMounts += [{name: "config", mountPath: "/etc/config"}]
+        | .volumes += [{name: "config", configMap: {name: "web-config"}}])' | k_create -f -
     eventually 90 settled
     allow list pods
     allow create,get pods/exec

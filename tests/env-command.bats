@@ -156,25 +156,7 @@ YAML
 }
 
 @test "an agent that runs already is asked without a pod" {
-    k_create -f - <<YAML
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: standing}
-spec:
-  selector: {matchLabels: {app: standing}}
-  template:
-    metadata: {labels: {app: standing}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: agent
-        image: $sidecar_image
-        imagePullPolicy: IfNotPresent
-        command: [/usr/lib/tpdocker/tpdocker-agent, run]
-        env: [{name: PURPOSE, value: 'stands here'}]
-        volumeMounts: [{name: run, mountPath: /run/tpdocker}]
-      volumes: [{name: run, emptyDir: {medium: Memory}}]
-YAML
+    standing_agent '.spec.template.spec.containers[0].env = [{name: "PURPOSE", value: "stands here"}]' | k_create -f -
     eventually 90 settled
     try env --deployment standing
     equal "$status" 125

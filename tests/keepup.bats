@@ -38,25 +38,7 @@ mend() {
 
 # An agent that stands by itself.
 standing() {
-    k create -f - >/dev/null <<YAML
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: standing}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: standing}}
-  template:
-    metadata: {labels: {app: standing}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: agent
-        image: $sidecar_image
-        imagePullPolicy: IfNotPresent
-        command: [/usr/lib/tpdocker/tpdocker-agent, run]
-        volumeMounts: [{name: run, mountPath: /run/tpdocker}]
-      volumes: [{name: run, emptyDir: {medium: Memory}}]
-YAML
+    standing_agent | k create -f - >/dev/null
     eventually 60 settled
 }
 

@@ -202,21 +202,9 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
 }
 
 @test "a standing agent: two sessions, each with its ports; nothing is exposed unasked" {
+    standing_agent '.spec.template | {apiVersion: "v1", kind: "Pod", metadata: (.metadata + {name: "standing"}),
+        spec: (.spec | .containers[0].ports = [{name: "http", containerPort: 8080}])}' | k_create -f -
     k_create -f - <<YAML
-apiVersion: v1
-kind: Pod
-metadata: {name: standing, labels: {app: standing}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: agent
-    image: $sidecar_image
-    imagePullPolicy: IfNotPresent
-    command: [/usr/lib/tpdocker/tpdocker-agent, run]
-    ports: [{name: http, containerPort: 8080}]
-    volumeMounts: [{name: run, mountPath: /run/tpdocker}]
-  volumes: [{name: run, emptyDir: {medium: Memory}}]
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: standing}

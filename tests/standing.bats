@@ -6,27 +6,8 @@ load lib/common
 setup_file() {
     load lib/common
     user_setup
-    k create -f - >/dev/null <<YAML
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: standing}
-spec:
-  replicas: 1
-  selector: {matchLabels: {app: standing}}
-  template:
-    metadata: {labels: {app: standing}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: agent
-        image: $sidecar_image
-        imagePullPolicy: IfNotPresent
-        command: [/usr/lib/tpdocker/tpdocker-agent, run]
-        env:
-        - {name: PURPOSE, value: 'stands here'}
-        volumeMounts: [{name: run, mountPath: /run/tpdocker}]
-      volumes: [{name: run, emptyDir: {medium: Memory}}]
----
+    standing_agent '.spec.template.spec.containers[0].env = [{name: "PURPOSE", value: "stands here"}]' | k create -f - >/dev/null
+    k create -f - >/dev/null <<'YAML'
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: other}

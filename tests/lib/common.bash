@@ -136,6 +136,16 @@ settled() {
 # How many replicas each workload has, for the check that they have them again.
 remember_workloads() { json deployments,statefulsets,replicasets >"$BATS_FILE_TMPDIR/before.json"; }
 
+# standing_agent [JQ] - the manifest of a Deployment "standing" with an agent that stands by itself, changed by the filter.
+standing_agent() {
+    jq -n --arg image "$sidecar_image" '{apiVersion: "apps/v1", kind: "Deployment", metadata: {name: "standing"}, spec: {
+            replicas: 1, selector: {matchLabels: {app: "standing"}}, template: {metadata: {labels: {app: "standing"}}, spec: {
+                terminationGracePeriodSeconds: 1,
+                containers: [{name: "agent", image: $image, imagePullPolicy: "IfNotPresent",
+                    command: ["/usr/lib/tpdocker/tpdocker-agent", "run"], volumeMounts: [{name: "run", mountPath: "/run/tpdocker"}]}],
+                volumes: [{name: "run", emptyDir: {medium: "Memory"}}]}}}} | '"${1:-.}"
+}
+
 # allow VERBS RESOURCES [APIGROUP] - more rights for the developer in this namespace.
 allow() {
     local name=extra-$RANDOM
