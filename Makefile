@@ -80,7 +80,7 @@ cmocka_libs   = $(eval cmocka_libs := $$(shell pkg-config --libs cmocka))$(cmock
 
 # -------------------------------------------------------------- sources
 
-helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null)))
+helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null))) sidecar-image/common/method.c
 base_src    := $(filter-out helper/base/json.c,$(sort $(wildcard helper/base/*.c)))
 common_src  := $(sort $(wildcard sidecar-image/common/*.c))
 engine_src  := $(sort $(wildcard sidecar-image/engine/*.c))

@@ -96,6 +96,9 @@ static void print_text(const struct tp_known *k, const struct tp_strv *joined)
 	printf("since       %s (%s)\n", since, age);
 	printf("workload    %s%s\n", workload ? workload : "none: an agent of its own",
 	       workload ? modes[r->mode] : "");
+	printf("method      %s\n", r->method ?: "?");
+	if (r->data_engine)
+		printf("engine      %s\n", r->data_engine);
 	printf("pod         %s\n", r->pod ?: "?");
 	printf("namespace   %s\n", r->namespace ?: "?");
 	printf("context     %s\n", r->context ?: "none");

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# --engine native: the container's connections, carried by tpdocker's own engine.
+# The native engine, which is the default: the container's connections, carried by tpdocker's own engine.
 
 load lib/common
 
@@ -15,7 +15,7 @@ setup_file() {
 session_of_file() {
     BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR BATS_TEST_NUMBER=0
     box=$(name_of box) published=$(free_port)
-    session run --engine native -p "127.0.0.1:$published:5353/udp" --swap-deployment web --volumes off --name "$box" \
+    session run -p "127.0.0.1:$published:5353/udp" --swap-deployment web --volumes off --name "$box" \
         -v "$lib:/lib-of-tests:ro" "$client" sleep infinity
     session_err=$pid_err
     until_running "$box"
@@ -162,5 +162,5 @@ time.sleep(40)'
 @test "--engine=carrier-pigeon is refused" {
     try run --engine=carrier-pigeon "$client" true
     equal "$status" 125
-    matches "$err" 'sshuttle and native'
+    matches "$err" 'native and sshuttle'
 }

@@ -87,8 +87,8 @@ stop() {
     stop
 }
 
-@test "--engine native" {
-    create "${needs[@]}" -- --volumes off --engine native
+@test "--engine sshuttle" {
+    create "${needs[@]}" -- --volumes off --engine sshuttle
     eventually 120 healthy
     matches "$(join curl -sSm 10 http://api:8080/)" '^hello from api-'
     matches "$(join dig +short +search api)" '^10\.'

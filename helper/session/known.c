@@ -229,6 +229,8 @@ void tp_known_write(const struct tp_known *k, struct tp_jw *w)
 	tp_jw_str(w, "context", r->context);
 	tp_jw_str(w, "namespace", r->namespace);
 	tp_jw_str(w, "mode", modes[r->mode]);
+	tp_jw_str(w, "method", r->method);
+	tp_jw_str(w, "engine", r->data_engine);
 	tp_jw_str(w, "workload", workload);
 	tp_jw_str(w, "pod", r->pod);
 	tp_jw_str(w, "container", container);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "docker/plugin.h"
 #include "kube/workload.h"
+#include "session/method.h"
 #include "session/options.h"
 #include "session/volumes.h"
 
@@ -30,7 +31,8 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("volumes", TP_OPT_STRING, "sshfs|copy|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|copy|off"),
 	OPT("volumes-limit", TP_OPT_STRING, "SIZE", "how much --volumes copy may copy (default: " TP_VOLUMES_LIMIT ")", volumes_limit, NULL),
 	OPT("volumes-root", TP_OPT_STRING, "PATH", "where in the container the pod's whole file tree is (default: " TP_VOLUMES_ROOT ")", volumes_root, NULL),
-	OPT("engine", TP_OPT_STRING, "sshuttle|native", "what carries the container's connections (default: sshuttle)", engine, "sshuttle|native"),
+	OPT("method", TP_OPT_STRING, "container|vpn-tcp|inject-tcp|teleproxy|auto", "what is captured, and who answers names (default: container)", method, "container|vpn-tcp|inject-tcp|teleproxy|auto"),
+	OPT("engine", TP_OPT_STRING, "native|sshuttle", "what carries the captured connections (default: native)", engine, "native|sshuttle"),
 	OPT("on-disconnect", TP_OPT_STRING, "reconnect|exit", "when the link to the cluster breaks: dial again, making the agent anew if need be (the default), or end the run", on_disconnect, "reconnect|exit"),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
 	TP_WHERE_OPTS,
@@ -139,9 +141,8 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 				  o->port_forward);
 	if (tp_volumes_check(o->volumes, o->volumes_root, o->volumes_limit, err))
 		return -1;
-	if (o->engine && strcmp(o->engine, "sshuttle") && strcmp(o->engine, "native"))
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "--engine %s: it is one of sshuttle and native", o->engine);
+	if (tp_method_check(o, err))
+		return -1;
 	if (o->on_disconnect && strcmp(o->on_disconnect, "reconnect") &&
 	    strcmp(o->on_disconnect, "exit"))
 		return tp_err_set(err, TP_ERR_USAGE,
@@ -193,7 +194,7 @@ void tp_session_opts_free(struct tp_session_opts *o)
 			     &o->serviceaccount,  &o->image,	      &o->port_forward,
 			     &o->docker_host,	  &o->docker_context, &o->docker_path,
 			     &o->volumes,	  &o->volumes_root,   &o->volumes_limit,
-			     &o->on_disconnect,	  &o->engine };
+			     &o->on_disconnect,	  &o->engine,	      &o->method };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

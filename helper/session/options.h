@@ -21,6 +21,7 @@ struct tp_session_opts {
 	char *volumes, *volumes_root, *volumes_limit;
 	struct tp_strv also_proxy, never_proxy;
 	struct tp_strv expose, from_pod, to_pod, to_host;
+	char *method;		 /* common/method.h, or "auto"; NULL: the default */
 	char *engine;		 /* "sshuttle" or "native"; NULL: the default */
 	char *on_disconnect;	 /* "reconnect" or "exit" */
 	bool exit_on_disconnect; /* the same, once it was applied */

@@ -280,6 +280,8 @@ void tp_session_fill_record(struct tp_session *s)
 	r->pid = getpid();
 	r->started = time(NULL);
 	r->by = tp_record_whoami();
+	r->method = tp_strdup(s->method->name);
+	r->data_engine = tp_strdup(s->data_engine);
 	r->mode = o->swap_deployment ? TP_MODE_SWAP :
 		  o->deployment	     ? TP_MODE_EXISTING :
 				       TP_MODE_NEW;

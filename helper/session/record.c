@@ -127,6 +127,8 @@ char *tp_record_print(const struct tp_record *r, struct tp_err *err)
 	for (size_t i = 0; i < r->settings.n; i++)
 		tp_jw_str(w, NULL, r->settings.v[i]);
 	tp_jw_end(w);
+	tp_jw_str(w, "method", r->method);
+	tp_jw_str(w, "engine", r->data_engine);
 	tp_jw_int(w, "pid", r->pid);
 	tp_jw_str(w, "kubeconfig", r->kubeconfig);
 	tp_jw_str(w, "kubeconfigEnv", r->kubeconfig_env);
@@ -188,6 +190,8 @@ int tp_record_parse(const char *text, size_t n, struct tp_record *r, struct tp_e
 	for (size_t i = 0; i < tp_json_len(settings); i++)
 		if (tp_json_str(tp_json_at(settings, i)))
 			tp_strv_add(&r->settings, tp_json_str(tp_json_at(settings, i)));
+	r->method = dup_at(j, "method");
+	r->data_engine = dup_at(j, "engine");
 	r->pid = (int)tp_json_int_at(j, "pid", 0);
 	r->kubeconfig = dup_at(j, "kubeconfig");
 	r->kubeconfig_env = dup_at(j, "kubeconfigEnv");
@@ -340,7 +344,7 @@ void tp_record_free(struct tp_record *r)
 		&r->context,	    &r->namespace, &r->docker_host,   &r->docker_context,
 		&r->docker_config,  &r->pod,	   &r->pod_container, &r->authorized_key,
 		&r->service,	    &r->link_dir,  &r->docker_tls_ca, &r->docker_tls_cert,
-		&r->docker_tls_key, &r->gate
+		&r->docker_tls_key, &r->gate,	   &r->method,	      &r->data_engine
 	};
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {

@@ -176,8 +176,8 @@ static int launch(struct tp_session *s, struct tp_err *err)
 			       .labels = labels,
 			       .gate = s->volumes != TP_VOLUMES_OFF ? &gate : NULL };
 
-	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
-				   tp_volumes_root(s));
+	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod,
+				   s->record.method, tp_volumes_root(s));
 	l.env = (const char *const *)s->remote.env.v;
 	if (tp_launch_start(&l, &s->child, err))
 		return -1;

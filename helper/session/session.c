@@ -22,6 +22,8 @@ void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 	memset(s, 0, sizeof(*s));
 	s->opts = o;
 	s->args = a;
+	s->method = tp_method_of(o);
+	s->data_engine = tp_method_engine(s->method, o);
 	s->record = TP_RECORD_INIT;
 	s->guardian_fd = -1;
 	s->signal_fd = -1;

@@ -26,6 +26,7 @@
 #include "session/copying.h"
 #include "session/environ.h"
 #include "session/link.h"
+#include "session/method.h"
 #include "session/options.h"
 #include "session/ports.h"
 #include "session/record.h"
@@ -39,6 +40,8 @@
 struct tp_session {
 	const struct tp_session_opts *opts;
 	const struct tp_run_args *args;
+	const struct tp_method *method;
+	const char *data_engine; /* the engine: "native" or "sshuttle"; NULL: the method has none */
 
 	struct tp_loop *loop;
 	struct tp_kubeconfig kc;

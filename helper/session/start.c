@@ -279,8 +279,9 @@ static void sidecar_started(void *arg)
 	if (local)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
 	tp_session_ports_send(s);
-	if (s->opts->engine)
-		tp_control_sends(s->control, TP_CTL_ENGINE, s->opts->engine);
+	tp_control_sends(s->control, TP_CTL_METHOD, s->method->name);
+	if (s->data_engine)
+		tp_control_sends(s->control, TP_CTL_ENGINE, s->data_engine);
 	if (s->opts->verbose)
 		tp_control_sends(s->control, TP_CTL_VERBOSE, "yes");
 	if (s->volumes == TP_VOLUMES_SSHFS)

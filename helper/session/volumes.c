@@ -198,8 +198,8 @@ static void give_env(struct tp_session *s)
 
 static void tell_gates(struct tp_session *s)
 {
-	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod, "container",
-				   tp_volumes_root(s));
+	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod,
+				   s->record.method, tp_volumes_root(s));
 	give_env(s);
 }
 

@@ -41,6 +41,9 @@
 #define TP_CTL_TO_POD "to-pod" /* a port: the container's 127.0.0.1:PORT leads to the pod's */
 #define TP_CTL_TO_HOST \
 	"to-host" /* "CPORT HPORT": the container's 127.0.0.1:CPORT leads to the helper's 127.0.0.1:HPORT */
+#define TP_CTL_METHOD "method" /* a name of common/method.h; "container" without this */
+#define TP_CTL_CAPTURE \
+	"capture" /* one CIDR that is captured, where the method's scope is such; may come more than once */
 #define TP_CTL_ENGINE  "engine"	 /* "native", or "sshuttle" (which it is without this) */
 #define TP_CTL_VERBOSE "verbose" /* "yes": sshuttle and ssh tell more on stderr */
 #define TP_CTL_PREPARE "prepare" /* empty: all settings are there */

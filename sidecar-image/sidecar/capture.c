@@ -104,10 +104,10 @@ static void forget(struct sidecar *s)
 static void on_capture_end(struct sidecar *s, const char *why)
 {
 	/* not even its rules could be set: the older way, then */
-	if (!s->native && !s->captured && !s->ready_said && strcmp(s->method, "nft") == 0 &&
+	if (!s->native && !s->captured && !s->ready_said && strcmp(s->sshuttle_by, "nft") == 0 &&
 	    s->capture_backoff_ms) {
 		sidecar_sendf(s, TP_CTL_WARN, "%s; trying with iptables", why);
-		s->method = "nat";
+		s->sshuttle_by = "nat";
 	} else {
 		sidecar_down(s, why);
 	}
@@ -131,7 +131,7 @@ static void start_sshuttle(struct sidecar *s)
 	tp_strv_add(&argv, "-IS");
 	tp_strv_add(&argv, SSHUTTLE);
 	tp_strv_addf(&argv, "--listen=127.0.0.1:%u", last_port);
-	tp_strv_addf(&argv, "--method=%s", s->method);
+	tp_strv_addf(&argv, "--method=%s", s->sshuttle_by);
 	tp_strv_add(&argv, "--disable-ipv6");
 	tp_strv_add(&argv, "--no-latency-control");
 	tp_strv_add(&argv, "--latency-buffer-size=1048576");

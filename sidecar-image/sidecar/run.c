@@ -382,7 +382,8 @@ int sidecar_run(int argc, char **argv)
 	s->description = TP_BUF_INIT(TP_FRAME_MAX);
 	s->check_fd = s->inotify = s->capture_fd = s->transport_fd = s->notify = s->probe_fd = -1;
 	s->user = tp_strdup(TP_AGENT_DEFAULT_USER);
-	s->method = "nft";
+	s->method = tp_method_at(0);
+	s->sshuttle_by = "nft";
 	umask(077);
 	tp_raise_file_limit(); /* for ssh, which inherits it, as well */
 	/* What its programs leave behind is its own to reap, even if it is not PID 1. */

@@ -88,6 +88,12 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		rc = add_to(&s->add_host, f, "add-host", tp_add_host_ok(text), err);
 	} else if (strcmp(f->name, TP_CTL_LOCAL_NET) == 0) {
 		s->local_net = strcmp(text, "yes") == 0;
+	} else if (strcmp(f->name, TP_CTL_METHOD) == 0) {
+		s->method = tp_method_find(text);
+		if (!s->method)
+			rc = tp_err_set(err, TP_ERR_PROTOCOL, "no such method: %.80s", text);
+	} else if (strcmp(f->name, TP_CTL_CAPTURE) == 0) {
+		rc = add_to(&s->scope, f, "capture", cidr_parse(text, &net) == 0, err);
 	} else if (strcmp(f->name, TP_CTL_ENGINE) == 0) {
 		s->native = strcmp(text, "native") == 0;
 	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {

@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "common/control.h"
+#include "common/method.h"
 #include "common/netfiles.h"
 
 #define TP_SIDECAR_DIR	      "/run/tpdocker"
@@ -78,6 +79,7 @@ struct sidecar {
 
 	/* settings, as they came */
 	char *private_key, *nonce;
+	struct tp_strv scope; /* CIDRs: what the method captures where that is not all */
 	struct tp_strv never_proxy, also_proxy, dns, dns_search, dns_option, add_host;
 	bool local_net, verbose, prepared;
 
@@ -112,12 +114,13 @@ struct sidecar {
 	int backoff_ms, capture_backoff_ms;
 
 	/* capture */
-	bool native;	  /* the engine; else sshuttle */
-	bool queue_tried; /* filter_engine.c has set its rule, or cannot */
-	int capture_fd;	  /* the capture's end of the tunnel, until a session takes it */
-	int transport_fd; /* closing it ends sshuttle's "ssh" */
-	bool captured;	  /* its rules are set */
-	const char *method;
+	const struct tp_method *method;
+	bool native;		 /* the engine; else sshuttle */
+	bool queue_tried;	 /* filter_engine.c has set its rule, or cannot */
+	int capture_fd;		 /* the capture's end of the tunnel, until a session takes it */
+	int transport_fd;	 /* closing it ends sshuttle's "ssh" */
+	bool captured;		 /* its rules are set */
+	const char *sshuttle_by; /* its own method: "nft", or "nat" */
 	int notify;
 	struct tp_watch *notify_watch;
 	int probe_fd;

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
-# What a session must do, once for each way to have an agent (swap, new, standing)
-# and each kind of link (socket, exec): the file's own name says which,
-# tests/matrix-WAY-LINK.bats. Numbers are those of the list in docs/behaviour.md.
-# More of each, for one way and link: the files named after the subject.
+# What a session must do, once for each way to have an agent (swap, new, standing), each method
+# with each engine that it can have ("none" for one that has none), and each kind of link (socket, exec): the
+# file's own name says which, tests/matrix-WAY-METHOD-ENGINE-LINK.bats. Numbers are those of the list in
+# docs/behaviour.md. More of each, for one way and link: the files named after the subject.
 
 load lib/common
 
@@ -10,8 +10,10 @@ setup_file() {
     load lib/common
     local name=${BATS_TEST_FILENAME##*/}
     name=${name%.bats}
-    way=${name#matrix-} link=${name##*-}
-    way=${way%-*}
+    method=${name#matrix-} link=${name##*-}
+    way=${method%%-*} method=${method#*-}
+    method=${method%-*}
+    engine=${method##*-} method=${method%-*}
     user_setup web api db
     # somebody in the cluster who calls
     k run caller --image "$client" --image-pull-policy IfNotPresent --restart Never -- sleep infinity >/dev/null
@@ -20,7 +22,7 @@ setup_file() {
     standing) make_standing ;;
     esac
     [[ $link == socket ]] || TPT_RUN=/proc/nothing
-    export way link TPT_RUN
+    export way method engine link TPT_RUN
     app=$BATS_FILE_TMPDIR/tpdocker-test-app
     local made
     made=$(docker create tpdocker-test-app)
@@ -32,7 +34,7 @@ setup_file() {
     python3 -m http.server --bind 127.0.0.1 --directory "$BATS_FILE_TMPDIR/mine" "$host_port" >/dev/null 2>&1 3>&- 4>&- &
     echo $! >"$BATS_FILE_TMPDIR/host.pid"
     # The container of most tests. What it serves, it serves only when a test begins that.
-    MATRIX_LEAK=leaks background $(options) --container-to-host "5555:$host_port" -p "127.0.0.1:$published:8090" \
+    MATRIX_LEAK=leaks background $(how) $(options) --container-to-host "5555:$host_port" -p "127.0.0.1:$published:8090" \
         -v "$app:/usr/local/bin/tpdocker-test-app:ro" $(own_mount) "$client" sleep infinity
     pod=$(agent)
     export box pod app published host_port
@@ -52,6 +54,12 @@ teardown_file() {
 
 teardown() { end_others; }
 
+# How each session of the file does it.
+how() {
+    echo --method "$method"
+    if [[ $engine != none ]]; then echo --engine "$engine"; fi
+}
+
 # The session's own options, for each way.
 options() {
     case $way in
@@ -63,6 +71,7 @@ options() {
 
 # Other sessions of the file, beside the first: a swapped workload is taken then.
 other_options() {
+    how
     case $way in
     swap) echo --swap-deployment twin ;;
     standing) echo --deployment standing ;;
@@ -137,7 +146,7 @@ serve() {
 
 @test "4-5: TELEPRESENCE_*, HOME, PATH, the host name" {
     equal "$(inside printenv TELEPRESENCE_POD)" "$pod"
-    equal "$(inside printenv TELEPRESENCE_METHOD)" container
+    equal "$(inside printenv TELEPRESENCE_METHOD)" "$method"
     equal "$(inside printenv TELEPRESENCE_CONTAINER)" "$(if [[ $way == new ]]; then echo agent; else echo app; fi)"
     matches "$(inside printenv TELEPRESENCE_ROOT)" '^/'
     matches ":$(inside printenv TELEPRESENCE_MOUNTS):" ':/var/run/secrets/kubernetes.io/serviceaccount:'
@@ -254,17 +263,18 @@ caller_runs() { json pod caller | jq -e '.status.phase == "Running"'; }
 
 @test "18-19: another user, an image without a shell, a volume that has no place" {
     equal "$(tpd run $(other_options) -u 4321:4321 "$client" cat /var/run/secrets/kubernetes.io/serviceaccount/namespace)" "$NS"
-    build() { docker build -q -t "tpt-$TPT_ID-scratch" -f - "$BATS_FILE_TMPDIR" >/dev/null 2>&1; }
-    build <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nENTRYPOINT ["/app"]'
+    build() { docker build -q -t "$1" -f - "$BATS_FILE_TMPDIR" >/dev/null; }
+    image=tpt-$TPT_ID-scratch-$BATS_TEST_TRY_NUMBER
+    build "$image" <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nENTRYPOINT ["/app"]'
     name=$(name_of scratch)
-    tpd run -d --name "$name" $(other_options) -e HTTP_PORT=8080 -p 127.0.0.1::8080 "tpt-$TPT_ID-scratch" >/dev/null
+    tpd run -d --name "$name" $(other_options) -e HTTP_PORT=8080 -p 127.0.0.1::8080 "$image" >/dev/null
     port=$(docker port "$(sidecar_of "$name")" 8080)
     namespace() { curl -sSm 5 "http://127.0.0.1:${port##*:}/file/var/run/secrets/kubernetes.io/serviceaccount/namespace"; }
     eventually 10 namespace
     equal "$(namespace)" "$NS"
     docker kill "$name"
-    build <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nCOPY tpdocker-test-app /var/run/secrets\nENTRYPOINT ["/app"]'
-    try run $(other_options) "tpt-$TPT_ID-scratch"
+    build "$image-full" <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nCOPY tpdocker-test-app /var/run/secrets\nENTRYPOINT ["/app"]'
+    try run $(other_options) "$image-full"
     equal "$status" 125
     matches "$err" "the pod's volume at /var/run/secrets/kubernetes.io/serviceaccount: "
 }
@@ -320,7 +330,7 @@ caller_runs() { json pod caller | jq -e '.status.phase == "Running"'; }
 }
 
 @test "28: another session in another namespace" {
-    matches "$(tpd run --namespace other "$client" curl -sSm 10 http://echo:8080/)" '^hello from echo'
+    matches "$(tpd run $(how) --namespace other "$client" curl -sSm 10 http://echo:8080/)" '^hello from echo'
     matches "$(inside curl -sSm 10 http://api:8080/)" '^hello from api-'
 }
 

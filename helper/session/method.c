@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session/method.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Those whose other half is not there yet. */
+static const char *const not_yet[] = { "vpn-tcp", "inject-tcp", "teleproxy" };
+
+static bool is_auto(const struct tp_session_opts *o)
+{
+	return o->method && strcmp(o->method, "auto") == 0;
+}
+
+const struct tp_method *tp_method_of(const struct tp_session_opts *o)
+{
+	return o->method && !is_auto(o) ? tp_method_find(o->method) : tp_method_at(0);
+}
+
+const char *tp_method_engine(const struct tp_method *m, const struct tp_session_opts *o)
+{
+	if (m->captured == TP_CAPTURED_NOTHING)
+		return NULL;
+	return o->engine && strcmp(o->engine, "sshuttle") == 0 ? "sshuttle" : "native";
+}
+
+static int engine_check(const struct tp_method *m, const char *engine, struct tp_err *err)
+{
+	if (strcmp(engine, "sshuttle") && strcmp(engine, "native"))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--engine %s: it is one of native and sshuttle", engine);
+	if (m->captured == TP_CAPTURED_NOTHING)
+		return tp_err_set(
+			err, TP_ERR_USAGE,
+			"--engine %s: --method %s has no engine, since nothing is captured", engine,
+			m->name);
+	if (!m->sshuttle && strcmp(engine, "sshuttle") == 0)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--engine sshuttle: --method %s is for the native engine alone",
+				  m->name);
+	return 0;
+}
+
+int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
+{
+	const struct tp_method *m = tp_method_of(o);
+
+	if (!m)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--method %s: it is one of container, vpn-tcp, inject-tcp, "
+				  "teleproxy and auto",
+				  o->method);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(not_yet); i++)
+		if (strcmp(m->name, not_yet[i]) == 0)
+			return tp_err_set(err, TP_ERR_USAGE,
+					  "--method %s: this version does not have it", m->name);
+	if (o->engine && !is_auto(o))
+		return engine_check(m, o->engine, err);
+	if (o->engine && strcmp(o->engine, "sshuttle") && strcmp(o->engine, "native"))
+		return engine_check(m, o->engine, err);
+	return 0;
+}

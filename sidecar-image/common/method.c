@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/method.h"
+
+#include <string.h>
+
+static const struct tp_method methods[] = {
+	{ .name = "container",
+	  .what = "the container's own network namespace, all of it through the cluster",
+	  .captured = TP_CAPTURED_ALL,
+	  .names = TP_NAMES_POD,
+	  .filters = true,
+	  .sshuttle = true },
+	{ .name = "vpn-tcp",
+	  .what = "this machine's network namespace, the cluster's networks and names alone",
+	  .captured = TP_CAPTURED_SCOPE,
+	  .names = TP_NAMES_SUFFIXES,
+	  .host_network = true,
+	  .filters = true,
+	  .sshuttle = true },
+	{ .name = "inject-tcp",
+	  .what = "a library preloaded into the container's programs, without NET_ADMIN",
+	  .captured = TP_CAPTURED_NOTHING,
+	  .names = TP_NAMES_SOCKS },
+	{ .name = "teleproxy",
+	  .what = "the cluster's networks alone, names answered from a watch on the cluster",
+	  .captured = TP_CAPTURED_SCOPE,
+	  .names = TP_NAMES_WATCH,
+	  .filters = true },
+};
+
+const struct tp_method *tp_method_at(size_t i)
+{
+	return i < sizeof(methods) / sizeof(*methods) ? &methods[i] : NULL;
+}
+
+const struct tp_method *tp_method_find(const char *name)
+{
+	const struct tp_method *m;
+
+	for (size_t i = 0; (m = tp_method_at(i)); i++)
+		if (strcmp(m->name, name) == 0)
+			return m;
+	return NULL;
+}
