@@ -80,8 +80,9 @@ cmocka_libs   = $(eval cmocka_libs := $$(shell pkg-config --libs cmocka))$(cmock
 
 # -------------------------------------------------------------- sources
 
-helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null))) sidecar-image/common/method.c
+helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null)))
 base_src    := $(filter-out helper/base/json.c,$(sort $(wildcard helper/base/*.c)))
+shared_src  := sidecar-image/common/method.c
 common_src  := $(sort $(wildcard sidecar-image/common/*.c))
 engine_src  := $(sort $(wildcard sidecar-image/engine/*.c))
 sidecar_src := $(sort $(wildcard sidecar-image/sidecar/*.c))
@@ -252,7 +253,7 @@ $(O)/%.o: %.c Makefile
 	$(call say,CC,$@)
 	$(Q)$(CC) $(tp_cppflags) $(CPPFLAGS) $(tp_cflags) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(libtpdocker): $(call objects,$(helper_src))
+$(libtpdocker): $(call objects,$(helper_src) $(shared_src))
 $(libtpbase): $(call objects,$(base_src))
 $(libtpimage): $(call objects,$(image_src))
 $(libtpdocker) $(libtpbase) $(libtpimage):
