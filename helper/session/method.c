@@ -8,14 +8,14 @@
 /* Those whose other half is not there yet. */
 static const char *const not_yet[] = { "vpn-tcp", "inject-tcp", "teleproxy" };
 
-static bool is_auto(const struct tp_session_opts *o)
+bool tp_method_is_auto(const struct tp_session_opts *o)
 {
 	return o->method && strcmp(o->method, "auto") == 0;
 }
 
 const struct tp_method *tp_method_of(const struct tp_session_opts *o)
 {
-	return o->method && !is_auto(o) ? tp_method_find(o->method) : tp_method_at(0);
+	return o->method && !tp_method_is_auto(o) ? tp_method_find(o->method) : tp_method_at(0);
 }
 
 const char *tp_method_engine(const struct tp_method *m, const struct tp_session_opts *o)
@@ -42,6 +42,15 @@ static int engine_check(const struct tp_method *m, const char *engine, struct tp
 	return 0;
 }
 
+int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, struct tp_err *err)
+{
+	for (size_t i = 0; i < TP_ARRAY_SIZE(not_yet); i++)
+		if (strcmp(m->name, not_yet[i]) == 0)
+			return tp_err_set(err, TP_ERR_USAGE,
+					  "--method %s: this version does not have it", m->name);
+	return o->engine ? engine_check(m, o->engine, err) : 0;
+}
+
 int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
 {
 	const struct tp_method *m = tp_method_of(o);
@@ -51,13 +60,5 @@ int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
 				  "--method %s: it is one of container, vpn-tcp, inject-tcp, "
 				  "teleproxy and auto",
 				  o->method);
-	for (size_t i = 0; i < TP_ARRAY_SIZE(not_yet); i++)
-		if (strcmp(m->name, not_yet[i]) == 0)
-			return tp_err_set(err, TP_ERR_USAGE,
-					  "--method %s: this version does not have it", m->name);
-	if (o->engine && !is_auto(o))
-		return engine_check(m, o->engine, err);
-	if (o->engine && strcmp(o->engine, "sshuttle") && strcmp(o->engine, "native"))
-		return engine_check(m, o->engine, err);
-	return 0;
+	return tp_method_suits(m, o, err);
 }

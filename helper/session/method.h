@@ -12,6 +12,9 @@
 
 /* --method and --engine: known, and for each other. 0 or -1 ERR (USAGE), with a hint at what would do. */
 int tp_method_check(const struct tp_session_opts *o, struct tp_err *err);
+/* The same for M, whatever O names. */
+int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, struct tp_err *err);
+bool tp_method_is_auto(const struct tp_session_opts *o);
 /* The method that O names; the default without one, and with "auto" until it is chosen (automethod.h). */
 const struct tp_method *tp_method_of(const struct tp_session_opts *o);
 /* "native" or "sshuttle"; NULL: M has none. */

@@ -15,6 +15,7 @@
 #include "docker/entrypoint.h"
 #include "docker/user_mounts.h"
 #include "session/agent.h"
+#include "session/automethod.h"
 #include "session/cleanup.h"
 #include "session/guardian.h"
 #include "session/hostless.h"
@@ -255,7 +256,8 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 		return -1;
 	if (s->args->image && tp_session_user_image(s, c, err))
 		return -1;
-	if (prepare_sidecar_image(s, c, err))
+	if (prepare_sidecar_image(s, c, err) ||
+	    (tp_method_is_auto(s->opts) && tp_automethod(s, c, err)))
 		return -1;
 	/* Made in vain, to see that it can be: ports, sysctls, networks. */
 	spec.user_image = s->user_image;

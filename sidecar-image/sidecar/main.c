@@ -19,6 +19,8 @@ static const struct {
 	{ "transport", "sshuttle's ssh command", sidecar_transport },
 	{ "redirect", "the native engine: takes connections; stdin is the way to the agent",
 	  sidecar_redirect },
+	{ "filters", "whether a packet filter can be set here: \"yes\", or why not",
+	  sidecar_filters },
 	{ "mounts", "mount the pod's files into containers; driven on stdin", sidecar_mounts },
 	{ "sftp", "sshfs's ssh command", sidecar_sftp },
 };

@@ -271,6 +271,7 @@ int sidecar_dial(int argc, char **argv);
 int sidecar_link(int argc, char **argv);
 int sidecar_transport(int argc, char **argv);
 int sidecar_redirect(int argc, char **argv); /* redirect.c */
+int sidecar_filters(int argc, char **argv);  /* filter.c */
 int sidecar_mounts(int argc, char **argv);   /* mounts.c */
 int sidecar_sftp(int argc, char **argv);     /* door.c */
 

@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# --method and --engine: what is chosen, what is told of it, and what does not go together.
+
+load lib/common
+
+setup_file() {
+    load lib/common
+    user_setup api
+}
+teardown_file() {
+    load lib/common
+    user_teardown
+}
+teardown() { check_teardown; }
+
+@test "the default is method container with the native engine, and status tells it" {
+    name=tpt-$(tr -d _ <<<"${TPT_ID: -4}")
+    tpd up "$name" --volumes off
+    json=$(tpd status --format json "$name")
+    matches "$(tpd status "$name")" '^method +container$' '^engine +native$'
+    tpd down "$name"
+    equal "$(jq -r '.method, .engine' <<<"$json")" $'container\nnative'
+}
+
+@test "--method auto takes container where a packet filter can be set, and says why" {
+    try run --verbose --method auto --volumes off "$client" sh -c 'echo "$TELEPRESENCE_METHOD"; curl -sSm 10 http://api:8080/'
+    equal "$status" 0
+    matches "$out" '^container$' '^hello from api-'
+    matches "$err" '--method auto: container, since a packet filter can be set'
+}
+
+@test "what is no method, and an engine that a method cannot have" {
+    try run --method pigeon "$client" true
+    equal "$status" 125
+    matches "$err" '--method pigeon: it is one of container, vpn-tcp, inject-tcp, teleproxy and auto'
+    try run --method teleproxy --engine sshuttle "$client" true
+    equal "$status" 125
+    matches "$err" '--method teleproxy'
+    try run --method auto --engine pigeon "$client" true
+    equal "$status" 125
+    matches "$err" '--engine pigeon: it is one of native and sshuttle'
+}
