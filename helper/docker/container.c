@@ -203,6 +203,11 @@ struct tp_json *tp_engine_volumes(struct tp_engine *e, const char *label, struct
 	return tp_engine_json(e, "GET", path, NULL, "list volumes", c, err);
 }
 
+struct tp_json *tp_engine_networks(struct tp_engine *e, struct tp_cancel *c, struct tp_err *err)
+{
+	return tp_engine_json(e, "GET", "/networks", NULL, "list networks", c, err);
+}
+
 struct tp_json *tp_engine_image(struct tp_engine *e, const char *image, struct tp_cancel *c,
 				struct tp_err *err)
 {

@@ -60,6 +60,8 @@ int tp_engine_volume_remove(struct tp_engine *e, const char *name, struct tp_can
 /* All volumes with LABEL ("key" or "key=value"): an object whose Volumes (null if there are none) have Name and Labels. */
 struct tp_json *tp_engine_volumes(struct tp_engine *e, const char *label, struct tp_cancel *c,
 				  struct tp_err *err);
+/* All networks: an array as GET /networks gives it. */
+struct tp_json *tp_engine_networks(struct tp_engine *e, struct tp_cancel *c, struct tp_err *err);
 struct tp_json *tp_engine_info(struct tp_engine *e, struct tp_cancel *c, struct tp_err *err);
 
 /* Attaches to stdin, stdout, stderr of a container without a terminal that was

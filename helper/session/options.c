@@ -10,6 +10,7 @@
 #include "kube/workload.h"
 #include "session/method.h"
 #include "session/options.h"
+#include "session/scope.h"
 #include "session/volumes.h"
 
 #define OPT TP_SESSION_OPT
@@ -22,7 +23,9 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("serviceaccount", TP_OPT_STRING, "NAME", "the service account of a new agent pod", serviceaccount, "serviceaccount"),
 	OPT("image", TP_OPT_STRING, "IMAGE", "the image of sidecar and agent (default: " TP_IMAGE ")", image, "image"),
 	TP_FORWARD_OPT,
-	OPT("also-proxy", TP_OPT_LIST, "CIDR", "reach this range through the cluster although it is one of the container's own networks", also_proxy, NULL),
+	OPT("pod-cidr", TP_OPT_LIST, "CIDR", "the range of the cluster's pods, where not all is captured (default: found out)", pod_cidr, NULL),
+	OPT("service-cidr", TP_OPT_LIST, "CIDR", "the range of the cluster's Services, where not all is captured (default: found out)", service_cidr, NULL),
+	OPT("also-proxy", TP_OPT_LIST, "CIDR|NAME", "reach this range through the cluster although it is one of the container's own networks; with --method vpn-tcp and teleproxy: as well, and names too", also_proxy, NULL),
 	OPT("never-proxy", TP_OPT_LIST, "CIDR", "reach this range from this machine, not through the cluster", never_proxy, NULL),
 	OPT("expose", TP_OPT_LIST, "LOCAL[:REMOTE]", "let the pod's port REMOTE lead to the container's port LOCAL; ranges and names too (the swapped container's own ports are exposed anyway)", expose, NULL),
 	OPT("from-pod", TP_OPT_LIST, "PORT", "let the pod's other containers reach the container's port on their localhost", from_pod, NULL),
@@ -108,6 +111,24 @@ static int ports_check(const struct tp_session_opts *o, struct tp_err *err)
 	return 0;
 }
 
+/* Ranges are found, and names taken, where not all is captured anyway. */
+static int scope_check(const struct tp_session_opts *o, struct tp_err *err)
+{
+	const struct tp_method *m = tp_method_of(o);
+
+	if (m->captured == TP_CAPTURED_SCOPE)
+		return tp_scope_check(o, true, err);
+	if (o->pod_cidr.n || o->service_cidr.n)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--%s is for --method vpn-tcp and teleproxy: --method %s needs "
+				  "to know no ranges",
+				  o->pod_cidr.n ? "pod-cidr" : "service-cidr", m->name);
+	for (size_t i = 0; i < o->also_proxy.n; i++)
+		if (cidr_check("also-proxy", o->also_proxy.v[i], err))
+			return -1;
+	return 0;
+}
+
 int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 {
 	int ways = !!o->swap_deployment + !!o->new_deployment + !!o->deployment;
@@ -148,9 +169,8 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--on-disconnect %s: it is one of reconnect and exit",
 				  o->on_disconnect);
-	for (size_t i = 0; i < o->also_proxy.n; i++)
-		if (cidr_check("also-proxy", o->also_proxy.v[i], err))
-			return -1;
+	if (scope_check(o, err))
+		return -1;
 	for (size_t i = 0; i < o->never_proxy.n; i++)
 		if (cidr_check("never-proxy", o->never_proxy.v[i], err))
 			return -1;
@@ -202,6 +222,8 @@ void tp_session_opts_free(struct tp_session_opts *o)
 	}
 	tp_strv_free(&o->also_proxy);
 	tp_strv_free(&o->never_proxy);
+	tp_strv_free(&o->pod_cidr);
+	tp_strv_free(&o->service_cidr);
 	tp_strv_free(&o->expose);
 	tp_strv_free(&o->from_pod);
 	tp_strv_free(&o->to_pod);

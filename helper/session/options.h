@@ -19,7 +19,7 @@ struct tp_session_opts {
 	char *image;
 	char *port_forward;
 	char *volumes, *volumes_root, *volumes_limit;
-	struct tp_strv also_proxy, never_proxy;
+	struct tp_strv also_proxy, never_proxy, pod_cidr, service_cidr;
 	struct tp_strv expose, from_pod, to_pod, to_host;
 	char *method;		 /* common/method.h, or "auto"; NULL: the default */
 	char *engine;		 /* "sshuttle" or "native"; NULL: the default */

@@ -156,6 +156,9 @@ static int prepare_cluster(void *arg, struct tp_cancel *c, struct tp_err *err)
 		if (!s->workload)
 			return -1;
 	}
+	if (s->method->captured == TP_CAPTURED_SCOPE &&
+	    tp_scope_find(s->kube, o, &s->scope, c, err))
+		return -1;
 	switch (r->mode) {
 	case TP_MODE_SWAP:
 		r->pod = tp_agentpod_name(r->workload.name, r->id);

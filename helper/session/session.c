@@ -228,6 +228,7 @@ void tp_session_free(struct tp_session *s)
 	tp_agent_ready_free(&s->agent);
 	free(s->agent_instance);
 	tp_remote_free(&s->remote);
+	tp_scope_free(&s->scope);
 	tp_strv_free(&s->mounts);
 	tp_strv_free(&s->entrypoint);
 	tp_strv_free(&s->image_volumes);

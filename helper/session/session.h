@@ -31,6 +31,7 @@
 #include "session/ports.h"
 #include "session/record.h"
 #include "session/remake.h"
+#include "session/scope.h"
 #include "session/sidecar.h"
 #include "session/tohost.h"
 #include "session/volumes.h"
@@ -65,6 +66,7 @@ struct tp_session {
 	enum tp_forward_kind forward;
 	struct tp_swap_record swap;
 	struct tp_ports ports;
+	struct tp_scope scope; /* if the method captures one */
 
 	/* what there is */
 	struct tp_link *link;

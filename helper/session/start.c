@@ -272,7 +272,8 @@ static void sidecar_started(void *arg)
 	tp_control_sends(s->control, TP_CTL_PRIVATE_KEY, s->private_key);
 	tp_control_sends(s->control, TP_CTL_NONCE, tp_link_nonce(s->link));
 	tp_control_send_list(s->control, TP_CTL_NEVER_PROXY, &s->opts->never_proxy);
-	tp_control_send_list(s->control, TP_CTL_ALSO_PROXY, &s->opts->also_proxy);
+	if (s->method->captured != TP_CAPTURED_SCOPE)
+		tp_control_send_list(s->control, TP_CTL_ALSO_PROXY, &s->opts->also_proxy);
 	tp_control_send_list(s->control, TP_CTL_DNS, &s->args->dns);
 	tp_control_send_list(s->control, TP_CTL_DNS_SEARCH, &s->args->dns_search);
 	tp_control_send_list(s->control, TP_CTL_DNS_OPTION, &s->args->dns_options);
@@ -280,6 +281,9 @@ static void sidecar_started(void *arg)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
 	tp_session_ports_send(s);
 	tp_control_sends(s->control, TP_CTL_METHOD, s->method->name);
+	tp_control_send_list(s->control, TP_CTL_CAPTURE, &s->scope.capture);
+	tp_control_send_list(s->control, TP_CTL_CAPTURE_NAME, &s->scope.names);
+	tp_control_send_list(s->control, TP_CTL_NEVER_PROXY, &s->scope.kept);
 	if (s->data_engine)
 		tp_control_sends(s->control, TP_CTL_ENGINE, s->data_engine);
 	if (s->opts->verbose)
