@@ -47,7 +47,8 @@ start_relay() { # [SOCAT'S LISTENING ADDRESS]
     local engine
     engine=$(docker context inspect --format '{{.Endpoints.docker.Host}}')
     if [[ $engine != unix://* ]]; then skip "the engine is at $engine, not at a socket"; fi
-    socat -d -d -lf "$folder/relay.log" "${1:-UNIX-LISTEN:$relay,fork,unlink-early}" "UNIX-CONNECT:${engine#unix://}" 3>&- &
+    # TLS here has no half-close: without -t the rest of an answer is cut off half a second after the question's end
+    socat -t 120 -d -d -lf "$folder/relay.log" "${1:-UNIX-LISTEN:$relay,fork,unlink-early}" "UNIX-CONNECT:${engine#unix://}" 3>&- &
     relay_pid=$!
     eventually 10 grep -q 'listening on' "$folder/relay.log"
 }

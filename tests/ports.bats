@@ -397,7 +397,7 @@ YAML
     redirect() { docker exec "$(sidecar_of "$box")" nft list table ip tpdocker-ports | grep -o 'redirect to :[0-9]*'; }
     before=$(redirect)
     docker exec "$(sidecar_of "$box")" sh -c 'for p in /proc/[0-9]*; do
-        if tr "\0" " " <$p/cmdline | grep -q "capture.py --listen"; then kill ${p#/proc/}; fi; done' || true
+        if tr "\0" " " <$p/cmdline | grep -q "^[^ ]*tpdocker-sidecar redirect"; then kill ${p#/proc/}; fi; done' || true
     moved() { [[ $(redirect) != "$before" ]]; }
     eventually 30 moved
     eventually 30 again

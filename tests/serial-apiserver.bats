@@ -30,7 +30,11 @@ begin() {
     until_running "$box"
 }
 stop_server() { docker exec "$node" stop-component kube-apiserver; }
-start_server() { docker exec "$node" start-component kube-apiserver; }
+server_answers() { admin get --raw /readyz >/dev/null; }
+start_server() {
+    docker exec "$node" start-component kube-apiserver
+    eventually 120 server_answers
+}
 calls() { docker exec "$box" curl -sSm 2 http://echo.other:8080/; }
 broken() { grep -q 'link .* broke' "$pid_err"; }
 
@@ -85,7 +89,7 @@ broken() { grep -q 'link .* broke' "$pid_err"; }
 @test "it is gone while the session begins" {
     box=$(name_of)
     session run --name "$box" --swap-deployment api "$client" sleep infinity
-    eventually 20 grep -q 'swapped out' "$pid_err"
+    eventually 60 grep -q 'swapped out' "$pid_err"
     stop_server
     pause 2
     start_server

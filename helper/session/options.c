@@ -43,8 +43,11 @@ const struct tp_opt tp_session_opt_table[] = {
 };
 /* clang-format on */
 
-static int cidr_check(const char *opt, const char *s, struct tp_err *err)
+static int cidr_check(const struct tp_session_opts *o, const char *opt, const char *s,
+		      struct tp_err *err)
 {
+	const char *engine = tp_method_engine(tp_method_of(o), o);
+	long most = 32;
 	char addr[INET6_ADDRSTRLEN];
 	const char *slash = strchr(s, '/');
 	size_t n = slash ? (size_t)(slash - s) : strlen(s);
@@ -56,23 +59,26 @@ static int cidr_check(const char *opt, const char *s, struct tp_err *err)
 	memcpy(addr, s, n);
 	addr[n] = '\0';
 	if (inet_pton(AF_INET6, addr, bin) == 1)
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "--%s %s: the tunnel carries IPv4 only; IPv6 never leaves the "
-				  "container",
-				  opt, s);
-	if (inet_pton(AF_INET, addr, bin) != 1)
+		most = 128;
+	else if (inet_pton(AF_INET, addr, bin) != 1)
 		goto bad;
+	if (most == 128 && engine && strcmp(engine, "sshuttle") == 0)
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--%s %s: --engine sshuttle carries IPv4 only; the native engine "
+				  "has IPv6, too",
+				  opt, s);
 	if (slash) {
 		long len = isdigit((unsigned char)slash[1]) ? strtol(slash + 1, &end, 10) : -1;
 
-		if (len < 0 || len > 32 || *end)
+		if (len < 0 || len > most || *end)
 			goto bad;
 	}
 	return 0;
 bad:
 	return tp_err_set(err, TP_ERR_USAGE,
-			  "--%s %s: not an address range; write it as 10.1.0.0/16 or 10.1.2.3", opt,
-			  s);
+			  "--%s %s: not an address range; write it as 10.1.0.0/16, 10.1.2.3 or "
+			  "2001:db8::/48",
+			  opt, s);
 }
 
 static int name_check(const char *opt, const char *s, struct tp_err *err)
@@ -124,7 +130,7 @@ static int scope_check(const struct tp_session_opts *o, struct tp_err *err)
 				  "to know no ranges",
 				  o->pod_cidr.n ? "pod-cidr" : "service-cidr", m->name);
 	for (size_t i = 0; i < o->also_proxy.n; i++)
-		if (cidr_check("also-proxy", o->also_proxy.v[i], err))
+		if (cidr_check(o, "also-proxy", o->also_proxy.v[i], err))
 			return -1;
 	return 0;
 }
@@ -172,7 +178,7 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 	if (scope_check(o, err))
 		return -1;
 	for (size_t i = 0; i < o->never_proxy.n; i++)
-		if (cidr_check("never-proxy", o->never_proxy.v[i], err))
+		if (cidr_check(o, "never-proxy", o->never_proxy.v[i], err))
 			return -1;
 	return ports_check(o, err);
 }

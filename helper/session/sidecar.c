@@ -175,11 +175,28 @@ static void write_endpoint(struct tp_jw *w, const struct tp_sidecar_spec *s)
 	tp_jw_end(w);
 }
 
-static int write_sysctls(struct tp_jw *w, const struct tp_strv *l, struct tp_err *err)
+/* Of the loopback, and of what the sidecar makes later (sidecar/ipv6.c); the engine's own interface stays without. */
+static const char *const ipv6_sysctls[] = { "net.ipv6.conf.lo.disable_ipv6",
+					    "net.ipv6.conf.default.disable_ipv6" };
+
+/* The user said something about it. */
+static bool says_ipv6(const struct tp_strv *l)
 {
-	if (!l->n)
+	for (size_t i = 0; i < l->n; i++)
+		if (strstr(l->v[i], "disable_ipv6"))
+			return true;
+	return false;
+}
+
+static int write_sysctls(struct tp_jw *w, const struct tp_strv *l, bool ipv6, struct tp_err *err)
+{
+	ipv6 = ipv6 && !says_ipv6(l);
+	if (!l->n && !ipv6)
 		return 0;
 	tp_jw_object(w, "Sysctls");
+	if (ipv6)
+		for (size_t i = 0; i < TP_ARRAY_SIZE(ipv6_sysctls); i++)
+			tp_jw_str(w, ipv6_sysctls[i], "0");
 	for (size_t i = 0; i < l->n; i++) {
 		const char *eq = strchr(l->v[i], '=');
 		tp_autofree char *key = NULL;
@@ -266,7 +283,7 @@ static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, b
 	write_list(w, "ExtraHosts", &a->add_hosts);
 	write_list(w, "Links", &a->links);
 	write_bindings(w, ports);
-	if (write_sysctls(w, &a->net_sysctls, err))
+	if (write_sysctls(w, &a->net_sysctls, s->ipv6, err))
 		return -1;
 	tp_jw_end(w);
 	return 0;
@@ -318,9 +335,10 @@ char *tp_sidecar_body(const struct tp_sidecar_spec *s, bool with_socket, struct 
 	return tp_jw_finish(w, NULL, err);
 }
 
-int tp_sidecar_start(struct tp_engine *e, const struct tp_sidecar_spec *s,
-		     void (*on_stderr)(void *arg, const char *p, size_t n), void *arg, char id[65],
-		     struct tp_stream **stream, struct tp_cancel *c, struct tp_err *err)
+/* Creates, attaches, starts. */
+static int start_with(struct tp_engine *e, const struct tp_sidecar_spec *s,
+		      void (*on_stderr)(void *arg, const char *p, size_t n), void *arg, char id[65],
+		      struct tp_stream **stream, struct tp_cancel *c, struct tp_err *err)
 {
 	tp_autofree char *name = tp_sidecar_name(s->name ? s->name : s->session), *body = NULL;
 	bool with_socket = s->link_socket != NULL;
@@ -350,4 +368,23 @@ int tp_sidecar_start(struct tp_engine *e, const struct tp_sidecar_spec *s,
 	if (tp_engine_start(e, id, c, err))
 		return tp_err_prefix(err, "the sidecar, of image %s", s->image);
 	return 0;
+}
+
+int tp_sidecar_start(struct tp_engine *e, const struct tp_sidecar_spec *s,
+		     void (*on_stderr)(void *arg, const char *p, size_t n), void *arg, char id[65],
+		     struct tp_stream **stream, struct tp_cancel *c, struct tp_err *err)
+{
+	struct tp_sidecar_spec without = *s;
+
+	*stream = NULL;
+	if (!start_with(e, s, on_stderr, arg, id, stream, c, err))
+		return 0;
+	if (!s->ipv6 || (!strstr(err->msg, "disable_ipv6") && !strstr(err->msg, "sysctl")))
+		return -1;
+	tp_verbose("the engine's kernel has no IPv6 to turn on: %s", err->msg);
+	without.ipv6 = false;
+	tp_stream_close(tp_steal(stream));
+	if (*id && tp_engine_remove(e, id, c, err))
+		return -1;
+	return start_with(e, &without, on_stderr, arg, id, stream, c, err);
 }

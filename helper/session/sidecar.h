@@ -20,6 +20,7 @@ struct tp_sidecar_spec {
 	const char *link_socket;	  /* to bind-mount, or NULL */
 	const struct tp_json *user_image; /* for --publish-all: its EXPOSEd ports; or NULL */
 	const char *api_version;
+	bool ipv6; /* it is to have IPv6 inside, which engines turn off: without an address no packet gets as far as the packet filter */
 	const char *
 		volume; /* that brings the entry gate to containers (tp_record_volume); NULL: none */
 };

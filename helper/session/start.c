@@ -313,6 +313,7 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 					.link_socket = tp_link_socket(s->link),
 					.user_image = s->user_image,
 					.api_version = tp_engine_api_version(s->engine),
+					.ipv6 = s->data_engine && !strcmp(s->data_engine, "native"),
 					.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ?
 							  volume :
 							  NULL };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The far half of the native engine: a connection for each TCP flow, a
- * socket for each UDP one (engine_udp.c). What connect says goes back as it is, so
+ * socket for each UDP one (engine_udp.c) and each of echoes (engine_ping.c). What connect says goes back as it is, so
  * that a port where nobody listens is refused over there as well.
  */
 #include "agent/engine.h"
@@ -31,6 +31,7 @@ struct tp_far {
 	struct tp_flows *flows;
 	struct dial *dials;
 	struct tp_far_udp *udp;
+	struct tp_far_ping *ping;
 	void (*ended)(void *arg, const char *reason);
 	void *arg;
 };
@@ -76,6 +77,13 @@ static void on_connected(void *arg, int events)
 	tp_flow_attach(flow, fd);
 }
 
+int tp_far_errno(const struct tp_target *to, int errnum)
+{
+	return errnum == EAFNOSUPPORT || (errnum == EADDRNOTAVAIL && to->family == 6) ?
+		       ENETUNREACH :
+		       errnum;
+}
+
 int tp_far_connect(const struct tp_target *to, int type, int *error)
 {
 	struct sockaddr_storage sa;
@@ -84,7 +92,7 @@ int tp_far_connect(const struct tp_target *to, int type, int *error)
 
 	if (fd >= 0 && (connect(fd, (struct sockaddr *)&sa, len) == 0 || errno == EINPROGRESS))
 		return tp_steal_fd(&fd);
-	*error = errno == EAFNOSUPPORT ? ENETUNREACH : errno;
+	*error = tp_far_errno(to, errno);
 	return -1;
 }
 
@@ -116,8 +124,10 @@ static void on_asked(void *arg, struct tp_flow *flow, const struct tp_target *to
 
 	if (to->protocol == IPPROTO_UDP)
 		tp_far_udp_start(&far->udp, far->loop, flow, to);
-	else
+	else if (to->protocol == IPPROTO_TCP)
 		dial(far, flow, to);
+	else
+		tp_far_ping_start(&far->ping, far->loop, flow, to);
 }
 
 static void on_ended(void *arg, const char *reason)
@@ -147,6 +157,7 @@ void tp_far_free(struct tp_far *far)
 	while (far->dials)
 		forget(far->dials);
 	tp_far_udp_free_all(&far->udp);
+	tp_far_ping_free_all(&far->ping);
 	tp_flows_free(far->flows);
 	free(far);
 }

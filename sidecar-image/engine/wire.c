@@ -60,8 +60,9 @@ static int parse_target(struct tp_wire_frame *f)
 	const uint8_t *u = (const uint8_t *)f->data;
 	struct tp_target *to = &f->target;
 
-	if (f->len != TP_WIRE_OPEN || (u[0] != IPPROTO_TCP && u[0] != IPPROTO_UDP) ||
-	    (u[1] != 4 && u[1] != 6))
+	if (f->len != TP_WIRE_OPEN || (u[1] != 4 && u[1] != 6) ||
+	    (u[0] != IPPROTO_TCP && u[0] != IPPROTO_UDP &&
+	     u[0] != (u[1] == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)))
 		return -1;
 	to->protocol = u[0];
 	to->family = u[1];

@@ -17,6 +17,8 @@
  * connection is over when both sides have sent END, or one of them RESET.
  * UDP: DATA is one datagram, and the window does not count: what there is no
  * room for is lost, as on any network. RESET ends it, END is not used.
+ * ICMP: as UDP, with the port 0; each DATA is one echo: TTL(1) 0(1) SEQUENCE(2) and its payload. What the far
+ * side sends is the reply that it got to the same sequence number, with the TTL that this had.
  */
 #ifndef TP_ENGINE_WIRE_H
 #define TP_ENGINE_WIRE_H
@@ -26,10 +28,11 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#define TP_WIRE_VERSION 1
+#define TP_WIRE_VERSION 2
 #define TP_WIRE_HEADER	8
 #define TP_WIRE_PAYLOAD 65535 /* at most */
 #define TP_WIRE_OPEN	24    /* bytes of OPEN's payload */
+#define TP_WIRE_ECHO	4     /* bytes before an echo's payload */
 
 enum tp_wire_type {
 	TP_WIRE_HELLO = 1, /* the version, 4 bytes; ID 0 */
@@ -56,7 +59,7 @@ enum tp_wire_error {
 
 /* Where a connection is to go. */
 struct tp_target {
-	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t protocol; /* IPPROTO_TCP, _UDP, or _ICMP for IPv4 and _ICMPV6 for IPv6: echoes */
 	uint8_t family;	  /* 4 or 6 */
 	uint16_t port;	  /* host order */
 	uint8_t addr[16]; /* 4: the first four, the rest is zero */

@@ -59,6 +59,7 @@ int capture_prepare(struct sidecar *s, struct tp_err *err)
 	if (s->notify < 0 || bind(s->notify, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return tp_err_errno(err, errno, "cannot listen on %s", DIR_NOTIFY);
 	s->notify_watch = tp_watch_add(s->loop, s->notify, TP_READ, on_notify, s);
+	s->ipv6 = s->native && ipv6_prepare();
 	return filter_networks(s, err);
 }
 

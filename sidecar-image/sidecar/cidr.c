@@ -5,6 +5,23 @@
 
 #include "sidecar/sidecar.h"
 
+bool cidr_is_ipv6(const char *text)
+{
+	char ip[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/');
+	size_t n = slash ? (size_t)(slash - text) : strlen(text);
+	unsigned char a[16];
+
+	if (n >= sizeof(ip))
+		return false;
+	memcpy(ip, text, n);
+	ip[n] = '\0';
+	if (slash && (strspn(slash + 1, "0123456789") != strlen(slash + 1) || !slash[1] ||
+		      strlen(slash) > 4 || atoi(slash + 1) > 128))
+		return false;
+	return inet_pton(AF_INET6, ip, a) == 1;
+}
+
 int cidr_parse(const char *text, struct subnet *out)
 {
 	char ip[INET_ADDRSTRLEN];

@@ -22,6 +22,11 @@
 #include "sidecar/redirect.h"
 #include "sidecar/sidecar.h"
 
+const char *filter_family(const char *cidr)
+{
+	return cidr_is_ipv6(cidr) ? "ip6" : "ip";
+}
+
 int filter_nft(const char *rules, size_t n, struct tp_err *err)
 {
 	char *argv[] = { (char *)"nft", (char *)"-f", (char *)"-", NULL };
@@ -141,7 +146,8 @@ int filter_prepare(struct sidecar *s, struct tp_err *err)
 	tp_buf_printf(&b, "\t\tmeta mark 0x%x accept\n", TP_SIDECAR_MARK);
 	tp_buf_puts(&b, "\t\tct state established,related accept\n");
 	for (i = 0; i < s->never_proxy.n; i++)
-		tp_buf_printf(&b, "\t\tip daddr %s accept\n", s->never_proxy.v[i]);
+		tp_buf_printf(&b, "\t\t%s daddr %s accept\n", filter_family(s->never_proxy.v[i]),
+			      s->never_proxy.v[i]);
 	for (i = 0; i < s->n_gateways && s->local_net; i++) {
 		put_addr(&b, s->gateways[i], 0xffffffffu);
 		tp_buf_puts(&b, " goto refuse\n");

@@ -24,12 +24,16 @@ static void put_exceptions(const struct sidecar *s, struct tp_buf *b, const char
 {
 	size_t i;
 
-	tp_buf_puts(b, "\t\tmeta nfproto != ipv4 return\n"
-		       "\t\tfib daddr type != unicast return\n");
+	/* IPv6's are to be of this link neither */
+	tp_buf_puts(b, s->ipv6 ? "\t\tip6 daddr fe80::/10 return\n" :
+				 "\t\tmeta nfproto != ipv4 return\n");
+	tp_buf_puts(b, "\t\tfib daddr type != unicast return\n");
 	for (i = 0; i < s->also_proxy.n; i++)
-		tp_buf_printf(b, "\t\tip daddr %s %s\n", s->also_proxy.v[i], taken);
+		tp_buf_printf(b, "\t\t%s daddr %s %s\n", filter_family(s->also_proxy.v[i]),
+			      s->also_proxy.v[i], taken);
 	for (i = 0; i < s->never_proxy.n; i++)
-		tp_buf_printf(b, "\t\tip daddr %s return\n", s->never_proxy.v[i]);
+		tp_buf_printf(b, "\t\t%s daddr %s return\n", filter_family(s->never_proxy.v[i]),
+			      s->never_proxy.v[i]);
 	for (i = 0; i < s->n_subnets; i++) {
 		struct in_addr a = { htonl(s->subnets[i].addr) };
 
@@ -62,9 +66,12 @@ static void put_pick(const struct sidecar *s, struct tp_buf *b)
 	}
 	put_exceptions(s, b, "goto chosen");
 	tp_buf_puts(b, "\t\tmeta l4proto { tcp, udp } goto chosen\n"
+		       "\t\ticmp type echo-request goto chosen\n"
+		       "\t\ticmpv6 type echo-request goto chosen\n"
 		       "\t}\n"
 		       "\tchain chosen {\n");
-	tp_buf_printf(b, "\t\tmeta l4proto { tcp, udp } meta mark set 0x%x\n\t}\n", MARK_QUEUE);
+	tp_buf_printf(b, "\t\tmeta l4proto { tcp, udp, icmp, ipv6-icmp } meta mark set 0x%x\n\t}\n",
+		      MARK_QUEUE);
 }
 
 static void put_rejected(struct tp_buf *b)
@@ -82,12 +89,12 @@ static void put_rejected(struct tp_buf *b)
 		      MARK_DENIED);
 }
 
-/* Once: the rule stays, and where nobody serves the queue its packets pass on. */
-static void queue_rule(struct sidecar *s)
+/* Once: the rule stays, and where nobody serves the queue its packets pass on. PROGRAM: iptables, ip6tables. */
+static void queue_rule(const char *program)
 {
 	tp_autofree char *mark = tp_asprintf("0x%x", MARK_QUEUE);
 	tp_autofree char *queue = tp_asprintf("%d", ENGINE_QUEUE);
-	char *argv[] = { (char *)"iptables",
+	char *argv[] = { (char *)program,
 			 (char *)"-w",
 			 (char *)"5",
 			 (char *)"-t",
@@ -109,14 +116,11 @@ static void queue_rule(struct sidecar *s)
 	struct tp_err err = { 0 };
 	int status = 0;
 
-	if (s->queue_tried)
-		return;
-	s->queue_tried = true;
 	if (tp_child_run(&o, NULL, 0, NULL, &said, 10000, &status, NULL, &err) < 0 || status)
 		tp_verbose(
-			"this kernel has no NFQUEUE (%s): a port where nobody listens looks open "
-			"for a moment, and UDP does not pass",
-			said.len ? said.data : err.msg);
+			"this kernel has no NFQUEUE (%s: %s): a port where nobody listens looks open "
+			"for a moment, and neither UDP nor ping passes",
+			program, said.len ? said.data : err.msg);
 }
 
 int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err)
@@ -138,6 +142,11 @@ int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err)
 			"\t}\n"
 			"\tchain take {\n");
 	tp_buf_printf(&b, "\t\tmeta l4proto tcp redirect to :%u\n\t}\n}\n", port);
-	queue_rule(s);
+	if (!s->queue_tried) {
+		s->queue_tried = true;
+		queue_rule("iptables");
+		if (s->ipv6)
+			queue_rule("ip6tables");
+	}
 	return filter_nft(b.data, b.len, err);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -198,25 +199,45 @@ void nfqueue_close(struct nfqueue *q)
 	free(q);
 }
 
-static void verdict(struct nfqueue *q, uint32_t id, uint32_t what, uint32_t mark)
+/* What does not fit into MESSAGE goes behind it: P, the packet's new bytes, or NULL. */
+static void verdict(struct nfqueue *q, uint32_t id, uint32_t what, uint32_t mark, const uint8_t *p,
+		    size_t n)
 {
 	struct nfqnl_msg_verdict_hdr v = { .verdict = htonl(what), .id = htonl(id) };
+	struct nlattr payload = { .nla_len = (uint16_t)(NLA_HDRLEN + n), .nla_type = NFQA_PAYLOAD };
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct message m;
+	struct iovec parts[] = { { &m, 0 }, { &payload, sizeof(payload) }, { (void *)p, n } };
+	struct msghdr msg = { .msg_name = &kernel,
+			      .msg_namelen = sizeof(kernel),
+			      .msg_iov = parts,
+			      .msg_iovlen = p ? 3 : 1 };
 
 	begin(&m, q, NFQNL_MSG_VERDICT, 0);
 	put(&m, NFQA_VERDICT_HDR, &v, sizeof(v));
 	mark = htonl(mark);
 	put(&m, NFQA_MARK, &mark, sizeof(mark));
-	if (transmit(q, &m) < 0)
-		tp_verbose("netfilter queue: verdict: %s", strerror(errno));
+	parts[0].iov_len = NLMSG_ALIGN(m.nl.nlmsg_len);
+	if (p)
+		m.nl.nlmsg_len = (uint32_t)(parts[0].iov_len + payload.nla_len);
+	while (sendmsg(q->fd, &msg, 0) < 0)
+		if (errno != EINTR) {
+			tp_verbose("netfilter queue: verdict: %s", strerror(errno));
+			break;
+		}
 }
 
 void nfqueue_accept(struct nfqueue *q, uint32_t id, uint32_t mark)
 {
-	verdict(q, id, NF_ACCEPT, mark);
+	verdict(q, id, NF_ACCEPT, mark, NULL, 0);
+}
+
+void nfqueue_replace(struct nfqueue *q, uint32_t id, const uint8_t *p, size_t n)
+{
+	verdict(q, id, NF_ACCEPT, 0, p, n);
 }
 
 void nfqueue_drop(struct nfqueue *q, uint32_t id)
 {
-	verdict(q, id, NF_DROP, 0);
+	verdict(q, id, NF_DROP, 0, NULL, 0);
 }

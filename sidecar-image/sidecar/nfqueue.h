@@ -25,6 +25,8 @@ void nfqueue_close(struct nfqueue *q); /* what waits is dropped; NULL is allowed
 
 /* Lets it go on its way with this mark, or not. */
 void nfqueue_accept(struct nfqueue *q, uint32_t id, uint32_t mark);
+/* Lets the packet of N bytes at P (from its IP header on, its checksums right) go in its place. */
+void nfqueue_replace(struct nfqueue *q, uint32_t id, const uint8_t *p, size_t n);
 void nfqueue_drop(struct nfqueue *q, uint32_t id);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <linux/netfilter_ipv4.h> /* behind the former: the two overlap */
+#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ static void on_queued(void *arg, uint32_t id, const uint8_t *p, size_t n)
 		nfqueue_accept(r->queue, id, 0); /* the filter refuses it */
 	else if (packet.to.protocol == IPPROTO_UDP)
 		udp_packet(r, id, &packet);
+	else if (packet.to.protocol != IPPROTO_TCP)
+		ping_packet(r, id, &packet);
 	else if (packet.syn)
 		held_syn(r, id, &packet);
 	else
@@ -47,15 +50,15 @@ static void open_now(struct redirect *r, const struct tp_target *to, int fd)
 
 static void on_listener(void *arg, int events)
 {
-	struct redirect *r = arg;
+	struct redirect_listener *l = arg;
+	struct redirect *r = l->r;
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS; i++) {
 		struct sockaddr_storage sa;
 		struct tp_target from, to;
 		socklen_t len = sizeof(sa);
-		int fd = accept4(r->listener, (struct sockaddr *)&sa, &len,
-				 SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
@@ -65,7 +68,9 @@ static void on_listener(void *arg, int events)
 		if (tp_target_from(&from, IPPROTO_TCP, &sa) == 0) {
 			len = sizeof(sa);
 			memset(&sa, 0, sizeof(sa));
-			if (getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, &sa, &len) == 0)
+			if (from.family == 4 ?
+				    !getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, &sa, &len) :
+				    !getsockopt(fd, SOL_IPV6, IP6T_SO_ORIGINAL_DST, &sa, &len))
 				tp_target_from(&to, IPPROTO_TCP, &sa);
 		}
 		/* whoever found the port by itself, and was not led here, has no business here */
@@ -80,10 +85,13 @@ static void close_all(struct redirect *r)
 {
 	held_free(r);
 	udp_free(r);
+	ping_free(r);
 	tp_flows_free(tp_steal(&r->flows));
 	nfqueue_close(tp_steal(&r->queue));
-	tp_watch_del(tp_steal(&r->watch));
-	tp_close_p(&r->listener);
+	for (size_t i = 0; i < TP_ARRAY_SIZE(r->listeners); i++) {
+		tp_watch_del(tp_steal(&r->listeners[i].watch));
+		tp_close_p(&r->listeners[i].fd);
+	}
 }
 
 /* The supervisor sees as well that the link is gone, knows why, and stops this process then: it is
@@ -99,21 +107,30 @@ static void on_ended(void *arg, const char *reason)
 	tp_loop_stop(r->loop, 1);
 }
 
-static int listen_on(struct redirect *r, unsigned port)
+/* On the loopback of FAMILY. */
+static int listen_on(struct redirect *r, struct redirect_listener *l, int family, unsigned port)
 {
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-				   .sin_port = htons((uint16_t)port),
-				   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct tp_target self = { .family = family == AF_INET ? 4 : 6, .port = (uint16_t)port };
+	struct sockaddr_storage sa;
 	int one = 1;
 
-	r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (r->listener < 0)
+	if (family == AF_INET)
+		memcpy(self.addr, (uint8_t[]){ 127, 0, 0, 1 }, 4);
+	else
+		self.addr[15] = 1;
+	l->r = r;
+	l->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd < 0)
 		return -1;
-	setsockopt(r->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(r->listener, (struct sockaddr *)&sin, sizeof(sin)) < 0 ||
-	    listen(r->listener, 4096) < 0)
+	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (family == AF_INET6)
+		setsockopt(l->fd, SOL_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(l->fd, (struct sockaddr *)&sa, tp_target_sockaddr(&self, &sa)) < 0 ||
+	    listen(l->fd, 4096) < 0) {
+		tp_close_p(&l->fd);
 		return -1;
-	r->watch = tp_watch_add(r->loop, r->listener, TP_READ, on_listener, r);
+	}
+	l->watch = tp_watch_add(r->loop, l->fd, TP_READ, on_listener, l);
 	return 0;
 }
 
@@ -140,7 +157,7 @@ static int number(const char *text)
 
 int sidecar_redirect(int argc, char **argv)
 {
-	struct redirect r = { .listener = -1 };
+	struct redirect r = { .listeners = { { .fd = -1 }, { .fd = -1 } } };
 	const struct tp_flows_events ev = { NULL, on_ended, &r };
 	int port = argc == 3 ? number(argv[1]) : -1, queue = argc == 3 ? number(argv[2]) : -1, rc;
 	struct tp_err err;
@@ -153,7 +170,10 @@ int sidecar_redirect(int argc, char **argv)
 	tp_raise_file_limit();
 	r.loop = tp_loop_new();
 	r.flows = tp_flows_new(r.loop, STDIN_FILENO, STDIN_FILENO, &ev);
-	if (listen_on(&r, (unsigned)port) < 0) {
+	/* where there is no IPv6, nothing of it is led here either */
+	if (listen_on(&r, &r.listeners[1], AF_INET6, (unsigned)port) < 0)
+		tp_verbose("engine: [::1]:%d: %s", port, strerror(errno));
+	if (listen_on(&r, &r.listeners[0], AF_INET, (unsigned)port) < 0) {
 		fprintf(stderr, "tpdocker: engine: cannot listen on 127.0.0.1:%d: %s\n", port,
 			strerror(errno));
 		return 1;
@@ -161,8 +181,8 @@ int sidecar_redirect(int argc, char **argv)
 	r.queue = nfqueue_open(r.loop, (uint16_t)queue, on_queued, &r, &err);
 	if (!r.queue)
 		fprintf(stderr,
-			"tpdocker: engine: %s: a port where nobody listens looks open for a moment, and UDP "
-			"does not pass\n",
+			"tpdocker: engine: %s: a port where nobody listens looks open for a moment, and "
+			"neither UDP nor ping passes\n",
 			err.msg);
 	say_ready();
 	rc = tp_loop_run(r.loop);

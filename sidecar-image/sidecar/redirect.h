@@ -5,8 +5,8 @@
  *     tpdocker-sidecar redirect PORT QUEUE
  *
  * Its stdin is the way to `tpdocker-agent engine`. It listens on
- * 127.0.0.1:PORT, where the packet filter (filter_engine.c) leads TCP connections, and is handed
- * the first packets of connections, and all datagrams, through the netfilter queue
+ * 127.0.0.1:PORT (and [::1]:PORT), where the packet filter (filter_engine.c) leads TCP connections, and is handed
+ * the first packets of connections, all datagrams, and echo requests, through the netfilter queue
  * QUEUE (if there is one):
  *
  *   SYN --queue--> held --OPEN_TO--> agent connects
@@ -39,10 +39,14 @@ struct redirect {
 	struct tp_flows *flows;
 	struct nfqueue
 		*queue; /* NULL: connections are accepted before it is known what becomes of them */
-	int listener;
-	struct tp_watch *watch;
+	struct redirect_listener {
+		struct redirect *r;
+		int fd; /* -1: there is none */
+		struct tp_watch *watch;
+	} listeners[2]; /* IPv4's, IPv6's */
 	struct held_table *held;
 	struct udp_table *udp;
+	struct ping_table *ping;
 };
 
 /* held.c: SYNs that wait for the agent's word. */
@@ -57,5 +61,9 @@ uint32_t held_mark(int errnum);
 /* redirect_udp.c: datagrams. */
 void udp_packet(struct redirect *r, uint32_t packet, const struct tp_packet *p);
 void udp_free(struct redirect *r);
+
+/* redirect_ping.c: echo requests. */
+void ping_packet(struct redirect *r, uint32_t packet, const struct tp_packet *p);
+void ping_free(struct redirect *r);
 
 #endif

@@ -60,11 +60,17 @@ static int port_setting(struct sidecar *s, const struct tp_frame *f, const char 
 			0;
 }
 
+static bool is_cidr(const char *text)
+{
+	struct subnet net;
+
+	return cidr_parse(text, &net) == 0 || cidr_is_ipv6(text);
+}
+
 int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *err)
 {
 	tp_autofree char *text = tp_strndup(f->data, f->len);
 	struct tp_nameserver ns;
-	struct subnet net;
 	int rc = 0;
 
 	if (strcmp(f->name, TP_CTL_PRIVATE_KEY) == 0) {
@@ -74,9 +80,9 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		free(s->nonce);
 		s->nonce = plain_word(text) ? tp_strdup(text) : NULL;
 	} else if (strcmp(f->name, TP_CTL_NEVER_PROXY) == 0) {
-		rc = add_to(&s->never_proxy, f, "never-proxy", cidr_parse(text, &net) == 0, err);
+		rc = add_to(&s->never_proxy, f, "never-proxy", is_cidr(text), err);
 	} else if (strcmp(f->name, TP_CTL_ALSO_PROXY) == 0) {
-		rc = add_to(&s->also_proxy, f, "also-proxy", cidr_parse(text, &net) == 0, err);
+		rc = add_to(&s->also_proxy, f, "also-proxy", is_cidr(text), err);
 	} else if (strcmp(f->name, TP_CTL_DNS) == 0) {
 		rc = add_to(&s->dns, f, "dns",
 			    !strchr(text, '%') && tp_nameserver_parse(&ns, text) == 0, err);
@@ -93,7 +99,7 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		if (!s->method)
 			rc = tp_err_set(err, TP_ERR_PROTOCOL, "no such method: %.80s", text);
 	} else if (strcmp(f->name, TP_CTL_CAPTURE) == 0) {
-		rc = add_to(&s->scope, f, "capture", cidr_parse(text, &net) == 0, err);
+		rc = add_to(&s->scope, f, "capture", is_cidr(text), err);
 	} else if (strcmp(f->name, TP_CTL_ENGINE) == 0) {
 		s->native = strcmp(text, "native") == 0;
 	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {

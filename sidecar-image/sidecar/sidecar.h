@@ -116,6 +116,7 @@ struct sidecar {
 	/* capture */
 	const struct tp_method *method;
 	bool native;		 /* the engine; else sshuttle */
+	bool ipv6;		 /* is captured, too (native engine) */
 	bool queue_tried;	 /* filter_engine.c has set its rule, or cannot */
 	int capture_fd;		 /* the capture's end of the tunnel, until a session takes it */
 	int transport_fd;	 /* closing it ends sshuttle's "ssh" */
@@ -222,6 +223,7 @@ void probe_stop(struct sidecar *s);
 int filter_networks(struct sidecar *s, struct tp_err *err);
 void filter_drop_capture(unsigned int port);
 int filter_prepare(struct sidecar *s, struct tp_err *err);
+const char *filter_family(const char *cidr); /* "ip" or "ip6", as nft has it */
 int filter_nft(const char *rules, size_t n, struct tp_err *err);
 /* Ports of the loopback that are the pod's go to the capture's port. */
 int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err);
@@ -284,7 +286,11 @@ ssize_t recv_with_fd(int sock, void *p, size_t n, int *fd);
 int abstract_listen(const char *name, struct tp_err *err);
 int abstract_connect(const char *name, struct tp_err *err);
 
+/* ipv6.c: whether IPv6 packets can get as far as the filter; makes it so where nothing but an address and a route is missing. */
+bool ipv6_prepare(void);
+
 /* cidr.c */
+bool cidr_is_ipv6(const char *text);		      /* "ADDRESS[/N]", a good one */
 int cidr_parse(const char *text, struct subnet *out); /* IPv4 "A.B.C.D[/N]"; -1 */
 
 #endif

@@ -302,12 +302,43 @@ static void test_udp_refused(void **state)
 	teardown(&x);
 }
 
+static bool echo_is_settled(struct world *x)
+{
+	return x->packet_len || x->gone || x->opened[0] > 0;
+}
+
+/* Where the kernel allows such sockets; where it does not, that is told. */
+static void test_ping(void **state)
+{
+	static const char request[] = { 64, 0, 0, 7, 'a', 'b', 'c' };
+	struct world x;
+	struct tp_flow *f;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+	(void)state;
+	setup(&x);
+	f = open_to(&x, 0, IPPROTO_ICMP, 4, 0);
+	tp_flow_packet(f, request, 1); /* cut: is passed over */
+	tp_flow_packet(f, request, sizeof(request));
+	assert_true(run(&x, echo_is_settled));
+	if (fd >= 0) {
+		assert_int_equal(x.packet_len, sizeof(request));
+		assert_memory_equal(x.packet + 2, request + 2, sizeof(request) - 2);
+		tp_flow_drop(f);
+	} else {
+		assert_int_equal(x.opened[0], EACCES);
+	}
+	tp_close_p(&fd);
+	teardown(&x);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connect),	   cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_impossible), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_udp),	   cmocka_unit_test(test_udp_refused),
+		cmocka_unit_test(test_ping),
 	};
 
 	return cmocka_run_group_tests_name("agent engine", tests, NULL, NULL);

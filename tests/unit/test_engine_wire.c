@@ -28,8 +28,15 @@ static void test_open(void **state)
 	assert_int_equal(f.type, TP_WIRE_OPEN_TO);
 	assert_int_equal(f.value, 65536);
 	assert_memory_equal(&f.target, &to, sizeof(to));
-	p[TP_WIRE_HEADER] = IPPROTO_ICMP;
+	p[TP_WIRE_HEADER] = IPPROTO_SCTP & 0x7f;
 	assert_int_equal(tp_wire_parse(p, sizeof(p), &f), -1);
+	/* echoes are of the address's own kind */
+	p[TP_WIRE_HEADER] = IPPROTO_ICMP;
+	assert_int_equal(tp_wire_parse(p, sizeof(p), &f), sizeof(p));
+	p[TP_WIRE_HEADER] = IPPROTO_ICMPV6;
+	assert_int_equal(tp_wire_parse(p, sizeof(p), &f), -1);
+	p[TP_WIRE_HEADER + 1] = 6;
+	assert_int_equal(tp_wire_parse(p, sizeof(p), &f), sizeof(p));
 	p[TP_WIRE_HEADER] = IPPROTO_UDP;
 	p[TP_WIRE_HEADER + 1] = 5;
 	assert_int_equal(tp_wire_parse(p, sizeof(p), &f), -1);
