@@ -2,7 +2,6 @@
 # The native engine with many connections: at the same time, and one after another. Memory is that of both its halves.
 
 load lib/common
-# shellcheck disable=SC2154 # lib/common has them
 
 setup_file() {
     load lib/common
