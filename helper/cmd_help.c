@@ -6,15 +6,11 @@
 #include "cmd.h"
 
 const struct tp_cmd *const tp_cmds[] = {
-	&tp_cmd_run,	       &tp_cmd_up,
-	&tp_cmd_down,	       &tp_cmd_ps,
-	&tp_cmd_status,	       &tp_cmd_logs,
-	&tp_cmd_session,       &tp_cmd_env,
-	&tp_cmd_compose,       &tp_cmd_devcontainer,
-	&tp_cmd_cleanup,       &tp_cmd_version,
-	&tp_cmd_help,	       &tp_cmd_completion,
-	&tp_cmd_guardian,      &tp_cmd_complete,
-	&tp_cmd_complete_bare, NULL,
+	&tp_cmd_run,	  &tp_cmd_up,	    &tp_cmd_down,	   &tp_cmd_ps,
+	&tp_cmd_status,	  &tp_cmd_logs,	    &tp_cmd_connect,	   &tp_cmd_disconnect,
+	&tp_cmd_session,  &tp_cmd_env,	    &tp_cmd_compose,	   &tp_cmd_devcontainer,
+	&tp_cmd_cleanup,  &tp_cmd_version,  &tp_cmd_help,	   &tp_cmd_completion,
+	&tp_cmd_guardian, &tp_cmd_complete, &tp_cmd_complete_bare, NULL,
 };
 
 const struct tp_cmd *tp_cmd_find(const char *name)

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "common/gate.h"
 #include "docker/launch_env.h"
+#include "docker/run_network.h"
 
 /* `docker --host=...`, what every call of the CLI begins with. */
 static void begin(const struct tp_docker_endpoint *ep, struct tp_strv *argv)
@@ -56,6 +57,10 @@ static void add_flags(const struct tp_launch *l, const struct tp_launch_env *env
 	tp_strv_add(argv, "run");
 	if (l->netns_container)
 		tp_strv_addf(argv, "--network=container:%s", l->netns_container);
+	else
+		tp_run_network_flags(a, argv);
+	if (!l->netns_container && a->publish_all)
+		tp_strv_add(argv, "--publish-all");
 	for (size_t i = 0; l->labels && l->labels[i]; i++)
 		tp_strv_addf(argv, "--label=%s", l->labels[i]);
 	if (a->rm < 0 && !a->restart)

@@ -21,7 +21,8 @@ struct tp_launch_gate {
 struct tp_launch {
 	const struct tp_docker_endpoint *ep;
 	const struct tp_run_args *args;
-	const char *netns_container; /* the sidecar's ID: --network container:... */
+	const char *
+		netns_container; /* the sidecar's ID: --network container:...; NULL: the user's own flags say */
 	const char *const
 		*env; /* the pod's, "K=V", NULL-terminated; the user's own -e and --env-file win */
 	const char *const *labels;	   /* "k=v" of ours */

@@ -73,3 +73,34 @@ int tp_run_network_add(struct tp_run_args *a, const char *value, struct tp_err *
 		return tp_err_set(err, TP_ERR_USAGE, "--network %s: name= is missing", value);
 	return 0;
 }
+
+static void put_list(struct tp_strv *out, const char *name, const struct tp_strv *values)
+{
+	for (size_t i = 0; i < values->n; i++)
+		tp_strv_addf(out, "--%s=%s", name, values->v[i]);
+}
+
+static void put_one(struct tp_strv *out, const char *name, const char *value)
+{
+	if (value)
+		tp_strv_addf(out, "--%s=%s", name, value);
+}
+
+void tp_run_network_flags(const struct tp_run_args *a, struct tp_strv *out)
+{
+	put_list(out, "publish", &a->publish);
+	put_list(out, "network", &a->networks);
+	put_list(out, "network-alias", &a->network_aliases);
+	put_list(out, "link-local-ip", &a->link_local_ips);
+	put_list(out, "add-host", &a->add_hosts);
+	put_list(out, "dns", &a->dns);
+	put_list(out, "dns-search", &a->dns_search);
+	put_list(out, "dns-option", &a->dns_options);
+	put_list(out, "link", &a->links);
+	put_list(out, "sysctl", &a->net_sysctls);
+	put_one(out, "hostname", a->hostname);
+	put_one(out, "domainname", a->domainname);
+	put_one(out, "mac-address", a->mac_address);
+	put_one(out, "ip", a->ip);
+	put_one(out, "ip6", a->ip6);
+}

@@ -9,4 +9,7 @@
  * for the sidecar. 0 or -1 ERR. */
 int tp_run_network_add(struct tp_run_args *a, const char *value, struct tp_err *err);
 
+/* Those flags again, in one spelling: all of them but -P. */
+void tp_run_network_flags(const struct tp_run_args *a, struct tp_strv *out);
+
 #endif

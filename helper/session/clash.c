@@ -34,25 +34,46 @@ static void add(struct tp_nets *l, const struct tp_cidr *net, const char *fmt, .
 	l->n++;
 }
 
+/* One line of /proc/net/route; false: it is none. */
+static bool route_line(const char *line, struct tp_cidr *net, char dev[IF_NAMESIZE + 1])
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	unsigned dst, gw, flags, mask;
+
+	if (sscanf(line, "%16s %8x %8x %8x %*d %*d %*d %8x", dev, &dst, &gw, &flags, &mask) != 5)
+		return false;
+	sin.sin_addr.s_addr = dst;
+	return tp_cidr_from((const struct sockaddr *)&sin, (unsigned)__builtin_popcount(mask),
+			    net) == 0;
+}
+
+static const char *next_line(const char *line)
+{
+	line = strchr(line, '\n');
+	return line ? line + 1 : "";
+}
+
 void tp_nets_of_routes(const char *text, struct tp_nets *out)
 {
-	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
-		struct sockaddr_in sin = { .sin_family = AF_INET };
-		unsigned dst, gw, flags, mask;
+	for (const char *line = text; *line; line = next_line(line)) {
 		char dev[IF_NAMESIZE + 1], shown[TP_CIDR_TEXT];
 		struct tp_cidr net;
 
-		line += *line == '\n';
-		if (sscanf(line, "%16s %8x %8x %8x %*d %*d %*d %8x", dev, &dst, &gw, &flags,
-			   &mask) != 5)
-			continue;
-		sin.sin_addr.s_addr = dst;
-		if (tp_cidr_from((const struct sockaddr *)&sin, (unsigned)__builtin_popcount(mask),
-				 &net) ||
-		    net.bits <= 1)
-			continue;
-		add(out, &net, "the route %s by %s", tp_cidr_text(&net, shown), dev);
+		if (route_line(line, &net, dev) && net.bits > 1)
+			add(out, &net, "the route %s by %s", tp_cidr_text(&net, shown), dev);
 	}
+}
+
+bool tp_nets_default_route(const char *text)
+{
+	for (const char *line = text; *line; line = next_line(line)) {
+		char dev[IF_NAMESIZE + 1];
+		struct tp_cidr net;
+
+		if (route_line(line, &net, dev) && net.bits <= 1)
+			return true;
+	}
+	return false;
 }
 
 void tp_nets_of_engine(const struct tp_json *networks, struct tp_nets *out)
@@ -106,9 +127,13 @@ int tp_clash_judge(const struct tp_scope *s, const struct tp_nets *nets,
 {
 	TP_AUTO_BUF clashes = TP_BUF_INIT(TP_ERR_MAX / 2);
 	char one[TP_CIDR_TEXT] = "";
+	struct tp_cidr told = { 0 };
 
 	for (size_t i = 0; i < nets->n; i++) {
 		const struct tp_cidr *net = &nets->v[i].net;
+
+		if (clashes.len && tp_cidr_has(&told, net))
+			continue; /* this machine's address in it */
 
 		for (size_t j = 0; j < s->capture.n && !settled(net, never); j++) {
 			struct tp_cidr c;
@@ -122,7 +147,9 @@ int tp_clash_judge(const struct tp_scope *s, const struct tp_nets *nets,
 			}
 			tp_buf_printf(&clashes, "%s%s lies in %s", clashes.len ? "; " : "",
 				      nets->v[i].what, s->capture.v[j]);
-			tp_cidr_text(net, one);
+			if (!*one)
+				tp_cidr_text(net, one);
+			told = *net;
 		}
 	}
 	if (!clashes.len)
@@ -148,8 +175,12 @@ int tp_clash_check(const struct tp_scope *s, struct tp_engine *e, bool local,
 		return -1;
 	tp_nets_of_engine(networks, nets);
 	if (local) {
-		if (tp_read_file("/proc/net/route", &routes) == 0 && routes.len)
+		if (tp_read_file("/proc/net/route", &routes) == 0 && routes.len) {
 			tp_nets_of_routes(routes.data, nets);
+			if (!tp_nets_default_route(routes.data))
+				tp_warn("this machine has no default route: its own programs' "
+					"connections to the cluster end before they can be captured");
+		}
 		own_addresses(nets);
 	}
 	return tp_clash_judge(s, nets, never, err);

@@ -28,6 +28,8 @@ void tp_nets_of_engine(const struct tp_json *networks, struct tp_nets *out);
  * route is only warned of: from now on the cluster has it. NEVER: --never-proxy, which settles it. */
 int tp_clash_judge(const struct tp_scope *s, const struct tp_nets *nets,
 		   const struct tp_strv *never, struct tp_err *err);
+/* Whether there is a default route: without a way for it, a packet never comes as far as the filter. */
+bool tp_nets_default_route(const char *text);
 /* The same with what there is. LOCAL: the engine's machine is this one. */
 int tp_clash_check(const struct tp_scope *s, struct tp_engine *e, bool local,
 		   const struct tp_strv *never, struct tp_cancel *c, struct tp_err *err);

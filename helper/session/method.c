@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "session/hostnet.h"
 
 /* Those whose other half is not there yet. */
-static const char *const not_yet[] = { "vpn-tcp", "inject-tcp", "teleproxy" };
+static const char *const not_yet[] = { "inject-tcp", "teleproxy" };
 
 bool tp_method_is_auto(const struct tp_session_opts *o)
 {
@@ -48,6 +49,8 @@ int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, 
 		if (strcmp(m->name, not_yet[i]) == 0)
 			return tp_err_set(err, TP_ERR_USAGE,
 					  "--method %s: this version does not have it", m->name);
+	if (m->host_network && tp_hostnet_suits(o, err))
+		return -1;
 	return o->engine ? engine_check(m, o->engine, err) : 0;
 }
 

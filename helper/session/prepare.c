@@ -19,6 +19,7 @@
 #include "session/cleanup.h"
 #include "session/guardian.h"
 #include "session/hostless.h"
+#include "session/hostnet.h"
 #include "session/keys.h"
 #include "session/known.h"
 #include "session/outsiders.h"
@@ -247,7 +248,8 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 					.by = s->record.by,
 					.image = s->opts->image,
 					.hostname = "localhost",
-					.args = s->args };
+					.args = tp_session_net_args(s),
+					.host_network = s->method->host_network };
 	tp_autofree char *body = NULL;
 
 	s->engine = tp_engine_open(&s->ep, c, err);
@@ -340,6 +342,27 @@ static int look_for_another(struct tp_session *s, struct tp_err *err)
 	return s->reused;
 }
 
+static int hostnet_task(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	return tp_hostnet_check(arg, c, err);
+}
+
+/* What is captured is known, and the engine: whether the two go together. */
+static int check_scope(struct tp_session *s, struct tp_err *err)
+{
+	tp_autofree char *text = tp_scope_text(&s->scope, s->opts);
+
+	if (s->method->host_network) {
+		tp_session_task(s, hostnet_task);
+		if (tp_session_wait_tasks(s)) {
+			*err = s->err;
+			return -1;
+		}
+	}
+	tp_info("captured: %s", text);
+	return 0;
+}
+
 int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 {
 	const struct tp_session_opts *o = s->opts;
@@ -351,7 +374,8 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 	tp_session_opts_docker(o, &g);
 	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
 	    (!s->hostless && tp_docker_endpoint_find(&g, &s->ep, err)) ||
-	    (s->args->image && tp_launch_check(&s->ep, s->args, err)))
+	    (s->args->image && tp_launch_check(&s->ep, s->args, err)) ||
+	    (s->plain && tp_hostnet_here(s, err)))
 		return -1;
 	tp_session_fill_record(s);
 	if (tp_keys_make(s->record.id, &s->private_key, &s->public_key, err))
@@ -371,6 +395,8 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 		*err = s->err;
 		return -1;
 	}
+	if (s->method->captured == TP_CAPTURED_SCOPE && check_scope(s, err))
+		return -1;
 	/* From here on there may be something to undo, if it is only the record. */
 	if (tp_guardian_start(s->record.id, &s->guardian_fd, err) || create_record(s, err))
 		return -1;

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "docker/run_network.h"
 #include "session/known.h"
 
 #define AGAIN_MS     200
@@ -65,32 +66,13 @@ static void add_option(struct tp_strv *out, const struct tp_opt *o, const void *
 	}
 }
 
-static void add_network(const struct tp_run_args *a, struct tp_strv *out)
-{
-	add_list(out, "publish", &a->publish);
-	add_list(out, "network", &a->networks);
-	add_list(out, "network-alias", &a->network_aliases);
-	add_list(out, "link-local-ip", &a->link_local_ips);
-	add_list(out, "add-host", &a->add_hosts);
-	add_list(out, "dns", &a->dns);
-	add_list(out, "dns-search", &a->dns_search);
-	add_list(out, "dns-option", &a->dns_options);
-	add_list(out, "link", &a->links);
-	add_list(out, "sysctl", &a->net_sysctls);
-	add_one(out, "hostname", a->hostname);
-	add_one(out, "domainname", a->domainname);
-	add_one(out, "mac-address", a->mac_address);
-	add_one(out, "ip", a->ip);
-	add_one(out, "ip6", a->ip6);
-	add_one(out, "userns", a->userns);
-}
-
 void tp_reuse_settings(const struct tp_session *s, struct tp_strv *out)
 {
 	TP_OPT_FOREACH(o, tp_session_opt_table)
 	if (!is_other(o->name))
 		add_option(out, o, s->opts);
-	add_network(s->args, out);
+	tp_run_network_flags(s->args, out);
+	add_one(out, "userns", s->args->userns);
 	add_one(out, "context", s->kc.context);
 	add_one(out, "namespace", s->kc.namespace);
 	if (s->kc.server)

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/trim.h"
 #include "session/ctlsock.h"
+#include "session/program.h"
 #include "session/session.h"
 #include "session/timings.h"
 
@@ -101,6 +102,10 @@ static void grace_over(void *arg)
 
 void tp_session_run_signal(struct tp_session *s, int sig)
 {
+	if (s->plain) {
+		tp_program_signal(s, sig);
+		return;
+	}
 	tp_copying_interrupt(s);
 	/* From the terminal the CLI, in our process group, has had it too. */
 	if (!s->signal_from_terminal && s->child.pid && s->args->sig_proxy)
@@ -171,7 +176,7 @@ static int launch(struct tp_session *s, struct tp_err *err)
 				       .command = &s->entrypoint };
 	struct tp_launch l = { .ep = &s->ep,
 			       .args = s->args,
-			       .netns_container = s->sidecar_id,
+			       .netns_container = s->method->host_network ? NULL : s->sidecar_id,
 			       .env = (const char *const *)s->remote.env.v,
 			       .labels = labels,
 			       .gate = s->volumes != TP_VOLUMES_OFF ? &gate : NULL };

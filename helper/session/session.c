@@ -33,13 +33,20 @@ void tp_session_init(struct tp_session *s, const struct tp_session_opts *o,
 	s->companion.child = TP_CHILD_INIT;
 	s->sidecar_log = TP_BUF_INIT(SIDECAR_LOG_MAX);
 	s->loop = tp_loop_new();
-	s->volumes = tp_volumes_wanted(o->volumes);
+	s->volumes = s->method->host_network ? TP_VOLUMES_OFF : tp_volumes_wanted(o->volumes);
 	s->remake = tp_remake_new(s);
 	pthread_mutex_init(&s->progress_lock, NULL);
 	if (!strcmp(o->port_forward, "kubectl"))
 		s->forward = TP_FORWARD_KUBECTL;
 	else if (!strcmp(o->port_forward, "oc"))
 		s->forward = TP_FORWARD_OC;
+}
+
+const struct tp_run_args *tp_session_net_args(const struct tp_session *s)
+{
+	static const struct tp_run_args none = { .rm = -1 };
+
+	return s->method->host_network ? &none : s->args;
 }
 
 void tp_session_fail(struct tp_session *s, const struct tp_err *err)

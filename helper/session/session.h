@@ -127,6 +127,7 @@ struct tp_session {
 	const char *gate_name;		  /* where others' entry gates ask; or NULL */
 	unsigned int gates[TP_GATES_MAX]; /* those that wait until the session is ready */
 	size_t n_gates;
+	bool plain; /* a process of this machine's runs, or all of them are captured (hostnet.h): no container */
 	bool hostless; /* no engine: we are in the sidecar's container (hostless.h) */
 	char run_id[TP_SESSION_ID_MAX]; /* TP_LABEL_RUN of the user's container */
 	struct tp_watch *joined_watch;
@@ -185,6 +186,8 @@ void tp_session_ports_tell(const struct tp_session *s);
 
 /* Runs tasks FN(S) side by side until all are done or the session fails;
  * 0, or -1 and S->err. LOOP events go on meanwhile. */
+/* Docker's flags for the owner of the network namespace: none, where that is the machine. */
+const struct tp_run_args *tp_session_net_args(const struct tp_session *s);
 void tp_session_task(struct tp_session *s, tp_task_fn *fn);
 int tp_session_wait_tasks(struct tp_session *s);
 /* The session cannot go on: keeps the first reason, cancels tasks, stops the loop. */

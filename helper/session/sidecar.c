@@ -255,7 +255,10 @@ static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, b
 
 	tp_jw_object(w, "HostConfig");
 	tp_jw_bool(w, "AutoRemove", true);
-	tp_jw_str(w, "NetworkMode", tp_sidecar_local_net(a) ? a->networks.v[0] : "default");
+	tp_jw_str(w, "NetworkMode",
+		  s->host_network	  ? "host" :
+		  tp_sidecar_local_net(a) ? a->networks.v[0] :
+					    "default");
 	tp_jw_array(w, "CapDrop");
 	tp_jw_str(w, NULL, "ALL");
 	tp_jw_end(w);
@@ -273,7 +276,9 @@ static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, b
 	tp_jw_str(w, TP_AGENT_DIR, "mode=0700,size=16m,exec");
 	tp_jw_end(w);
 	write_mounts(w, s, with_socket);
-	if (a->userns)
+	if (s->host_network) /* the capability has to be one in the machine's own namespace */
+		tp_jw_str(w, "UsernsMode", "host");
+	else if (a->userns)
 		tp_jw_str(w, "UsernsMode", a->userns);
 	if (tp_sidecar_local_net(a)) {
 		tp_jw_array(w, "Dns");
@@ -309,7 +314,8 @@ char *tp_sidecar_body(const struct tp_sidecar_spec *s, bool with_socket, struct 
 	tp_jw_object(w, NULL);
 	tp_jw_str(w, "Image", s->image);
 	tp_jw_str(w, "User", "0:0");
-	tp_jw_str(w, "Hostname", a->hostname ? a->hostname : s->hostname);
+	if (!s->host_network)
+		tp_jw_str(w, "Hostname", a->hostname ? a->hostname : s->hostname);
 	if (a->domainname)
 		tp_jw_str(w, "Domainname", a->domainname);
 	if (a->mac_address && !mac_in_endpoint(s->api_version))
@@ -318,7 +324,7 @@ char *tp_sidecar_body(const struct tp_sidecar_spec *s, bool with_socket, struct 
 	tp_jw_str(w, NULL, TP_SIDECAR_PROGRAM);
 	tp_jw_end(w);
 	tp_jw_array(w, "Cmd");
-	tp_jw_str(w, NULL, "run");
+	tp_jw_str(w, NULL, s->host_network ? TP_SIDECAR_RUN_HOST : "run");
 	tp_jw_end(w);
 	tp_jw_bool(w, "AttachStdin", true);
 	tp_jw_bool(w, "AttachStdout", true);

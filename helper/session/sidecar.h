@@ -23,6 +23,7 @@ struct tp_sidecar_spec {
 	bool ipv6; /* it is to have IPv6 inside, which engines turn off: without an address no packet gets as far as the packet filter */
 	const char *
 		volume; /* that brings the entry gate to containers (tp_record_volume); NULL: none */
+	bool host_network; /* in the machine's own network namespace: ARGS have nothing to say */
 };
 
 /* The Engine API's create body. WITH_SOCKET: bind-mount the link's socket. NULL ERR (USAGE) for what cannot be. */

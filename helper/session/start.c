@@ -15,6 +15,7 @@
 #include "common/control.h"
 #include "session/agent.h"
 #include "session/hostless.h"
+#include "session/hostnet.h"
 #include "session/session.h"
 #include "session/timings.h"
 
@@ -264,7 +265,8 @@ static void sidecar_started(void *arg)
 {
 	struct tp_session *s = arg;
 	struct tp_control_events ev = { control_frame, control_ended, s };
-	bool local = s->hostless ? tp_hostless_local_net() : tp_sidecar_local_net(s->args);
+	const struct tp_run_args *net = tp_session_net_args(s);
+	bool local = s->hostless ? tp_hostless_local_net() : tp_sidecar_local_net(net);
 
 	if (s->hostless)
 		tp_hostless_listen(s, &s->child_err, &s->child, sidecar_stderr);
@@ -274,13 +276,15 @@ static void sidecar_started(void *arg)
 	tp_control_send_list(s->control, TP_CTL_NEVER_PROXY, &s->opts->never_proxy);
 	if (s->method->captured != TP_CAPTURED_SCOPE)
 		tp_control_send_list(s->control, TP_CTL_ALSO_PROXY, &s->opts->also_proxy);
-	tp_control_send_list(s->control, TP_CTL_DNS, &s->args->dns);
-	tp_control_send_list(s->control, TP_CTL_DNS_SEARCH, &s->args->dns_search);
-	tp_control_send_list(s->control, TP_CTL_DNS_OPTION, &s->args->dns_options);
+	tp_control_send_list(s->control, TP_CTL_DNS, &net->dns);
+	tp_control_send_list(s->control, TP_CTL_DNS_SEARCH, &net->dns_search);
+	tp_control_send_list(s->control, TP_CTL_DNS_OPTION, &net->dns_options);
 	if (local)
 		tp_control_sends(s->control, TP_CTL_LOCAL_NET, "yes");
 	tp_session_ports_send(s);
 	tp_control_sends(s->control, TP_CTL_METHOD, s->method->name);
+	if (s->method->host_network)
+		tp_hostnet_send_names(s);
 	tp_control_send_list(s->control, TP_CTL_CAPTURE, &s->scope.capture);
 	tp_control_send_list(s->control, TP_CTL_CAPTURE_NAME, &s->scope.names);
 	tp_control_send_list(s->control, TP_CTL_NEVER_PROXY, &s->scope.kept);
@@ -304,19 +308,21 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 {
 	struct tp_session *s = arg;
 	tp_autofree char *volume = tp_record_volume(&s->record);
-	struct tp_sidecar_spec spec = { .session = s->record.id,
-					.by = s->record.by,
-					.image = s->opts->image,
-					.name = s->record.name,
-					.hostname = s->hostname,
-					.args = s->args,
-					.link_socket = tp_link_socket(s->link),
-					.user_image = s->user_image,
-					.api_version = tp_engine_api_version(s->engine),
-					.ipv6 = s->data_engine && !strcmp(s->data_engine, "native"),
-					.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ?
-							  volume :
-							  NULL };
+	struct tp_sidecar_spec spec = {
+		.session = s->record.id,
+		.by = s->record.by,
+		.image = s->opts->image,
+		.name = s->record.name,
+		.hostname = s->hostname,
+		.args = tp_session_net_args(s),
+		.host_network = s->method->host_network,
+		.link_socket = tp_link_socket(s->link),
+		.user_image = s->user_image,
+		.api_version = tp_engine_api_version(s->engine),
+		.ipv6 = s->data_engine && !strcmp(s->data_engine, "native") &&
+			!s->method->host_network,
+		.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ? volume : NULL
+	};
 
 	if (tp_sidecar_start(s->engine, &spec, sidecar_stderr, s, s->sidecar_id, &s->sidecar_stream,
 			     c, err))

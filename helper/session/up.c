@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "common/gate.h"
+#include "session/hostnet.h"
 #include "session/session.h"
 #include "session/supervise.h"
 
@@ -46,6 +47,8 @@ int tp_up_idle_parse(const char *text, long long *ms, struct tp_err *err)
 
 int tp_up_gate_check(const char *gate, const struct tp_session_opts *o, struct tp_err *err)
 {
+	if (tp_hostnet_no_joining(o, err))
+		return -1;
 	if (gate && (!*gate || strlen(gate) > TP_GATE_NAME_MAX || strpbrk(gate, "/ \n")))
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--gate %s: at most %d characters, no / and no space", gate,
@@ -84,12 +87,15 @@ static int try_up(const struct tp_up *u, int *code, bool *again, struct tp_err *
 	s.gate_name = s.record.gate;
 	s.reuse = u->reuse;
 	add_own_settings(u, &s.record.settings);
+	s.plain = u->plain;
 	rc = tp_session_prepare(&s, err);
 	*again = rc < 0 && u->reuse && err->kind == TP_ERR_CONFLICT && !s.recorded;
 	if (rc > 0)
 		tp_info("session %s is there already", u->name);
 	if (!rc)
 		rc = tp_session_start(&s, err);
+	if (!rc && u->plain)
+		rc = tp_hostnet_shared(err);
 	if (!rc)
 		rc = tp_supervise(&s, u->idle_ms, err);
 	if (rc > 0 && !s.reused)

@@ -17,6 +17,7 @@ struct tp_up {
 		*owner; /* whose it is, if it is not the user's own: part of what it is; or NULL */
 	long long idle_ms; /* 0: no idle timeout */
 	const char *gate;  /* where containers that others make ask by their entry gates; or NULL */
+	bool plain;	   /* this machine's own processes are captured: session/hostnet.h */
 	bool reuse;	   /* one that is there already will do (reuse.h) */
 	/* It could not be started, and is going to be undone, which may take a moment. May be NULL. */
 	void (*failing)(const struct tp_err *err);
@@ -29,7 +30,7 @@ int tp_up(const struct tp_up *u, int *code, struct tp_err *err);
 
 /* --idle-timeout TEXT, which may be NULL: 0 and *MS (0: none), or -1 ERR (USAGE). */
 int tp_up_idle_parse(const char *text, long long *ms, struct tp_err *err);
-/* What is to be GATE: 0 or -1 ERR (USAGE). */
+/* What is to be GATE, and whether containers can join what O describes: 0 or -1 ERR (USAGE). */
 int tp_up_gate_check(const char *gate, const struct tp_session_opts *o, struct tp_err *err);
 /* Docker's flags in A that belong to a container and not to its network are refused. 0 or -1 ERR (USAGE). */
 int tp_up_flags_check(const struct tp_run_args *a, struct tp_err *err);

@@ -41,6 +41,10 @@
 #define TP_CTL_TO_POD "to-pod" /* a port: the container's 127.0.0.1:PORT leads to the pod's */
 #define TP_CTL_TO_HOST \
 	"to-host" /* "CPORT HPORT": the container's 127.0.0.1:CPORT leads to the helper's 127.0.0.1:HPORT */
+#define TP_CTL_HOST_DNS \
+	"host-dns" /* a name server of the machine's (IPv4) whose questions are looked at as well, beside those of the container's own resolv.conf */
+#define TP_CTL_HOST_RESOLV \
+	"host-resolv" /* the machine's /etc/resolv.conf, where the container's own copy need not be that */
 #define TP_CTL_METHOD "method" /* a name of common/method.h; "container" without this */
 #define TP_CTL_CAPTURE \
 	"capture" /* one CIDR that is captured, where the method's scope is such; may come more than once */
@@ -112,6 +116,9 @@
 #define TP_CTL_GATE_REFUSED \
 	"gate-refused" /* "TAG REASON" (no tag: "-"): its container ends with 125 */
 
+/* A session in its machine's own network namespace listens at this abstract socket: there is one of them. */
+#define TP_HOST_SOCKET "tpdocker-vpn-tcp"
+
 /*
  * The link's greeting, on the bind-mounted socket TP_LINK_SOCKET: the
  * sidecar connects and writes "tpdocker NONCE check\n", "tpdocker NONCE
@@ -151,7 +158,9 @@
 #define TP_AGENT_DIR	   "/run/tpdocker" /* its files: an emptyDir (Memory) or a writable folder */
 #define TP_AGENT_PROGRAM   "/usr/lib/tpdocker/tpdocker-agent"
 #define TP_SIDECAR_PROGRAM "/usr/lib/tpdocker/tpdocker-sidecar"
-#define TP_HELPER_PROGRAM  "/usr/lib/tpdocker/tpdocker"
+/* PID 1 where the network namespace is the machine's: a word of its own, since an image that does not know it would set a container's rules there. */
+#define TP_SIDECAR_RUN_HOST "run-host"
+#define TP_HELPER_PROGRAM   "/usr/lib/tpdocker/tpdocker"
 /*
  * tpdocker-agent run			PID 1
  * tpdocker-agent describe [ADDRESS:PORT...]

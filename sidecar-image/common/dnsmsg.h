@@ -76,6 +76,11 @@ size_t tp_dns_fit(uint8_t *p, size_t n, size_t limit);
 int tp_dns_each_a(const uint8_t *p, size_t n, void (*fn)(void *arg, const uint8_t addr[4]),
 		  void *arg);
 
+/* The answer A, to a question for another name, as the answer to the query Q: header, Q's question, and the records of A's answer section, those of
+ * the name that A was asked for under Q's name. Bytes in OUT, or 0: A is broken, or does not fit. */
+size_t tp_dns_rename(const uint8_t *q, size_t qn, const uint8_t *a, size_t an, uint8_t *out,
+		     size_t max);
+
 /* Whether NAME (as in a question) is DOMAIN or below it; DOMAIN may have
  * upper case and a dot at its end. */
 bool tp_dns_below(const char *name, const char *domain);

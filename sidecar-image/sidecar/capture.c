@@ -27,6 +27,15 @@
 
 static unsigned int last_port; /* 0: none yet */
 
+static int set_rules(struct sidecar *s, struct tp_err *err)
+{
+	if (s->hostfilter)
+		return hostfilter_capture(s, last_port, err);
+	if (s->native && filter_engine(s, last_port, err) < 0)
+		return -1;
+	return filter_to_pod(s, last_port, err);
+}
+
 static void on_notify(void *arg, int events)
 {
 	struct sidecar *s = arg;
@@ -40,8 +49,7 @@ static void on_notify(void *arg, int events)
 	text[n] = '\0';
 	if (!strstr(text, "READY=1") || !s->capture.name)
 		return;
-	if ((s->native && filter_engine(s, last_port, &err) < 0) ||
-	    filter_to_pod(s, last_port, &err) < 0) {
+	if (set_rules(s, &err) < 0) {
 		sidecar_fail(s, "%s", err.msg);
 		return;
 	}
@@ -59,8 +67,16 @@ int capture_prepare(struct sidecar *s, struct tp_err *err)
 	if (s->notify < 0 || bind(s->notify, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return tp_err_errno(err, errno, "cannot listen on %s", DIR_NOTIFY);
 	s->notify_watch = tp_watch_add(s->loop, s->notify, TP_READ, on_notify, s);
+	if (s->method->host_network)
+		return hostfilter_start(s, err);
 	s->ipv6 = s->native && ipv6_prepare();
 	return filter_networks(s, err);
+}
+
+/* What others' packets come to as well has to listen everywhere; the filter keeps strangers out. */
+static const char *listen_address(const struct sidecar *s)
+{
+	return s->hostfilter ? "0.0.0.0" : "127.0.0.1";
 }
 
 /* sshuttle looks for a port among those that users' programs like to have. */
@@ -73,7 +89,7 @@ static unsigned int free_port(const struct sidecar *s)
 			FIRST_PORT + (last_port ? last_port - FIRST_PORT + 1 + i : i) % PORTS;
 		struct sockaddr_in sin = { .sin_family = AF_INET,
 					   .sin_port = htons((uint16_t)port),
-					   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+					   .sin_addr = { inet_addr(listen_address(s)) } };
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
 			  !forwards_wants(s, port) && !tohost_wants(s, port);
@@ -123,7 +139,7 @@ static void on_capture_end(struct sidecar *s, const char *why)
 static void start_sshuttle(struct sidecar *s)
 {
 	char *env[] = { (char *)"NOTIFY_SOCKET=" DIR_NOTIFY, (char *)"PYTHONDONTWRITEBYTECODE=1",
-			NULL };
+			s->hostfilter ? (char *)"TPDOCKER_RULES=kept" : NULL, NULL };
 	TP_AUTO_STRV argv = { 0 };
 	struct tp_err err;
 	size_t i;
@@ -131,7 +147,7 @@ static void start_sshuttle(struct sidecar *s)
 	tp_strv_add(&argv, "/usr/bin/python3");
 	tp_strv_add(&argv, "-IS");
 	tp_strv_add(&argv, SSHUTTLE);
-	tp_strv_addf(&argv, "--listen=127.0.0.1:%u", last_port);
+	tp_strv_addf(&argv, "--listen=%s:%u", listen_address(s), last_port);
 	tp_strv_addf(&argv, "--method=%s", s->sshuttle_by);
 	tp_strv_add(&argv, "--disable-ipv6");
 	tp_strv_add(&argv, "--no-latency-control");
@@ -149,7 +165,10 @@ static void start_sshuttle(struct sidecar *s)
 	}
 	if (s->verbose)
 		tp_strv_add(&argv, "-v");
-	tp_strv_add(&argv, "0.0.0.0/0");
+	for (i = 0; i < s->scope.n && s->hostfilter; i++)
+		tp_strv_add(&argv, s->scope.v[i]);
+	if (!s->hostfilter)
+		tp_strv_add(&argv, "0.0.0.0/0");
 	if (program_start(s, &s->capture, "sshuttle", argv.v, env, on_capture_end, &err) < 0)
 		sidecar_fail(s, "%s", err.msg);
 }
@@ -172,6 +191,7 @@ static void start_native(struct sidecar *s)
 	tp_strv_add(&argv, "redirect");
 	tp_strv_addf(&argv, "%u", last_port);
 	tp_strv_addf(&argv, "%d", ENGINE_QUEUE);
+	tp_strv_add(&argv, s->hostfilter ? "everywhere" : "loopback");
 	s->capture.in = pair[1];
 	if (program_start(s, &s->capture, "the engine", argv.v, env, on_capture_end, &err) < 0)
 		sidecar_fail(s, "%s", err.msg);
@@ -184,7 +204,7 @@ static void start_native(struct sidecar *s)
 
 void capture_start(struct sidecar *s)
 {
-	if (!s->native)
+	if (!s->native && !s->hostfilter)
 		filter_drop_capture(last_port);
 	last_port = free_port(s);
 	if (s->native)

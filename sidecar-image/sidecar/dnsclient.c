@@ -2,6 +2,7 @@
 /* The forwarder's clients: the programs in the container, by UDP and TCP. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +41,55 @@ void dns_client_flush(struct client *c)
 	tp_watch_set(c->watch, TP_READ | (c->out.len ? TP_WRITE : 0));
 }
 
+/* With the address that it was sent to: where we listen on all, the answer has to come from that one. */
+static ssize_t receive(int fd, uint8_t *msg, size_t max, struct sockaddr_in *from,
+		       struct in_addr *local)
+{
+	char control[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	struct iovec io = { msg, max };
+	struct msghdr m = { .msg_name = from,
+			    .msg_namelen = sizeof(*from),
+			    .msg_iov = &io,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(fd, &m, 0);
+
+	local->s_addr = 0;
+	for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			*local = info.ipi_spec_dst;
+		}
+	return n;
+}
+
+void dns_client_send(struct dnsfwd *d, const struct pending *p, const uint8_t *msg, size_t n)
+{
+	char control[CMSG_SPACE(sizeof(struct in_pktinfo))] = { 0 };
+	struct in_pktinfo info = { .ipi_spec_dst = p->local };
+	struct sockaddr_in to = p->from;
+	struct iovec io = { (void *)msg, n };
+	struct msghdr m = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &io, .msg_iovlen = 1
+	};
+
+	if (p->local.s_addr) {
+		struct cmsghdr *c;
+
+		m.msg_control = control;
+		m.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = IPPROTO_IP;
+		c->cmsg_type = IP_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+	}
+	sendmsg(d->udp, &m, MSG_NOSIGNAL);
+}
+
 static void on_udp(void *arg, int events)
 {
 	static uint8_t msg[TP_DNS_MAX];
@@ -49,12 +99,12 @@ static void on_udp(void *arg, int events)
 
 	(void)events;
 	for (turns = 32; turns; turns--) {
-		socklen_t len = sizeof(from);
-		ssize_t n = recvfrom(d->udp, msg, sizeof(msg), 0, (struct sockaddr *)&from, &len);
+		struct in_addr local;
+		ssize_t n = receive(d->udp, msg, sizeof(msg), &from, &local);
 
 		if (n < 0)
 			break;
-		dns_ask(d, msg, (size_t)n, &from, NULL);
+		dns_ask(d, msg, (size_t)n, &from, local, NULL);
 	}
 	dns_channel_flush(d);
 }
@@ -87,7 +137,7 @@ static void on_client(void *arg, int events)
 
 		if (c->in.len - at - 2 < len)
 			break;
-		dns_ask(d, p + 2, len, NULL, c);
+		dns_ask(d, p + 2, len, NULL, (struct in_addr){ 0 }, c);
 		at += 2 + len;
 	}
 	if (c->generation == generation)
@@ -121,14 +171,17 @@ static void on_tcp(void *arg, int events)
 	close(fd);
 }
 
-static int open_port(int type, uint16_t port)
+static int open_port(int type, uint16_t port, bool everywhere)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 				   .sin_port = htons(port),
-				   .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+				   .sin_addr = {
+					   htonl(everywhere ? INADDR_ANY : INADDR_LOOPBACK) } };
+	int one = 1, fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
+	    (!everywhere || type != SOCK_DGRAM ||
+	     setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one)) == 0) &&
 	    (type == SOCK_DGRAM || listen(fd, 64) == 0))
 		return fd;
 	if (fd >= 0)
@@ -144,8 +197,8 @@ int dns_listen(struct dnsfwd *d, struct tp_err *err)
 	for (port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) {
 		if (forwards_wants(s, port) || tohost_wants(s, port))
 			continue;
-		d->udp = open_port(SOCK_DGRAM, port);
-		d->tcp = d->udp >= 0 ? open_port(SOCK_STREAM, port) : -1;
+		d->udp = open_port(SOCK_DGRAM, port, s->hostfilter != NULL);
+		d->tcp = d->udp >= 0 ? open_port(SOCK_STREAM, port, s->hostfilter != NULL) : -1;
 		if (d->tcp >= 0)
 			break;
 		tp_close_p(&d->udp);

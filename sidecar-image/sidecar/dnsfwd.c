@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sidecar/hostnames.h"
 #include "sidecar/sidecar.h"
 
 #define MAX_OUT	  (2u << 20)
@@ -36,8 +37,6 @@
 #define SWEEP_MS      250
 #define CLIENT_MS     30000
 #define CHECK_MS      3000
-
-static void finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size_t n);
 
 static unsigned int slot(const struct dnsfwd *d, const struct pending *p)
 {
@@ -55,7 +54,7 @@ static void reply(struct dnsfwd *d, struct pending *p, const uint8_t *answer, si
 	tp_dns_set_id(copy, p->id);
 	if (!p->client) {
 		n = tp_dns_fit(copy, n, p->udp_size);
-		sendto(d->udp, copy, n, MSG_NOSIGNAL, (struct sockaddr *)&p->from, sizeof(p->from));
+		dns_client_send(d, p, copy, n);
 		return;
 	}
 	if (p->client->fd < 0 || p->client->generation != p->generation)
@@ -72,6 +71,8 @@ static void forget(struct dnsfwd *d, struct pending *p)
 {
 	free(p->msg);
 	free(p->answer);
+	hostnames_drop(p->up);
+	hostnames_leave(p->tries);
 	memset(p, 0, sizeof(*p));
 	d->n_pending--;
 }
@@ -90,23 +91,34 @@ static void checked(struct dnsfwd *d, bool ok)
 	sidecar_progress(d->s);
 }
 
-static void finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size_t n)
+void dns_finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size_t n)
 {
 	if (p->check) {
 		forget(d, p);
 		checked(d, tp_dns_rcode(answer) != TP_DNS_SERVFAIL);
 		return;
 	}
-	reply(d, p, answer, n);
+	if (p->part) {
+		struct tries *t = p->part;
+		size_t i = p->part_no;
+
+		forget(d, p);
+		hostnames_tried(t, i, answer, n);
+		return;
+	}
+	if (d->host)
+		hostnames_seen(d->host, p, answer, n);
+	if (!p->own)
+		reply(d, p, answer, n);
 	forget(d, p);
 }
 
-static void refuse(struct dnsfwd *d, struct pending *p)
+void dns_refuse(struct dnsfwd *d, struct pending *p)
 {
 	uint8_t answer[TP_DNS_HEADER + 300];
 	size_t n = tp_dns_error(p->msg, p->len, TP_DNS_SERVFAIL, answer, sizeof(answer));
 
-	finish(d, p, answer, n);
+	dns_finish(d, p, answer, n);
 }
 
 /* ---------------------------------------------------------- the engine's turn */
@@ -138,10 +150,11 @@ static void on_sweep(void *arg)
 		if (!p->used)
 			continue;
 		if (is_over(p, now))
-			finish(d, p, p->answer, p->answer_len);
+			dns_finish(d, p, p->answer, p->answer_len);
 		else if ((p->engine_only && now - p->asked >= ENGINE_MAX_MS) ||
-			 (!p->sent && now - p->asked >= HOLD_MS) || now - p->asked >= ANSWER_MS)
-			refuse(d, p);
+			 (!p->sent && !p->up && !p->tries && now - p->asked >= HOLD_MS) ||
+			 now - p->asked >= ANSWER_MS)
+			dns_refuse(d, p);
 	}
 	for (i = 0; i < MAX_CLIENTS; i++)
 		if (d->clients[i].fd >= 0 && now - d->clients[i].active >= CLIENT_MS)
@@ -166,7 +179,8 @@ static void on_engine_late(void *arg)
 
 	for (i = 0; i < MAX_PENDING; i++)
 		if (is_over(&d->pending[i], now))
-			finish(d, &d->pending[i], d->pending[i].answer, d->pending[i].answer_len);
+			dns_finish(d, &d->pending[i], d->pending[i].answer,
+				   d->pending[i].answer_len);
 }
 
 /* --------------------------------------------------- agent and engine */
@@ -198,10 +212,10 @@ static void agent_answer(struct dnsfwd *d, const uint8_t *a, size_t n)
 	if (n < TP_DNS_HEADER || tp_dns_id(a) >= MAX_PENDING)
 		return;
 	p = &d->pending[tp_dns_id(a)];
-	if (!p->used || p->answer || !tp_dns_is_answer(p->msg, p->len, a, n))
+	if (!p->used || p->answer || p->up || p->tries || !tp_dns_is_answer(p->msg, p->len, a, n))
 		return;
 	if (!p->at_engine) {
-		finish(d, p, a, n);
+		dns_finish(d, p, a, n);
 		return;
 	}
 	p->answer = tp_malloc(n);
@@ -263,9 +277,9 @@ static void on_engine(void *arg, int events)
 		return;
 	p->at_engine = false;
 	if (p->engine_only || engine_knows(d, p, a, (size_t)n))
-		finish(d, p, a, (size_t)n);
+		dns_finish(d, p, a, (size_t)n);
 	else if (p->answer)
-		finish(d, p, p->answer, p->answer_len);
+		dns_finish(d, p, p->answer, p->answer_len);
 }
 
 /* Called by the loop: what was sent on the old one is asked again. */
@@ -292,8 +306,11 @@ void dnsfwd_channel(struct dnsfwd *d, int fd)
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	d->channel_watch = tp_watch_add(d->s->loop, fd, TP_READ, dnsfwd_on_channel, d);
 	for (i = 0; i < MAX_PENDING; i++)
-		if (d->pending[i].used && !d->pending[i].engine_only)
+		if (d->pending[i].used && !d->pending[i].engine_only && !d->pending[i].up &&
+		    !d->pending[i].tries)
 			to_agent(d, &d->pending[i]);
+	if (d->host)
+		hostnames_linked(d->host);
 	dns_channel_flush(d);
 }
 
@@ -382,7 +399,7 @@ static struct pending *take_slot(struct dnsfwd *d)
 }
 
 struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
-			const struct sockaddr_in *from, struct client *client)
+			const struct sockaddr_in *from, struct in_addr local, struct client *client)
 {
 	struct tp_dns_question q;
 	struct pending none = { .client = client, .udp_size = TP_DNS_UDP_MIN }, *p;
@@ -393,6 +410,7 @@ struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
 	none.id = tp_dns_id(msg);
 	if (from)
 		none.from = *from;
+	none.local = local;
 	if (client)
 		none.generation = client->generation;
 	if (tp_dns_parse_query(msg, n, &q) < 0 || !(p = take_slot(d))) {
@@ -406,6 +424,7 @@ struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
 	}
 	p->id = none.id;
 	p->from = none.from;
+	p->local = local;
 	p->client = client;
 	p->generation = none.generation;
 	p->type = q.type;
@@ -414,6 +433,12 @@ struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
 	p->msg = tp_malloc(n);
 	memcpy(p->msg, msg, n);
 	p->len = n;
+	if (d->host) {
+		dns_sweep_later(d);
+		if (hostnames_route(d->host, p, q.name))
+			to_agent(d, p);
+		return p;
+	}
 	p->engine_only = d->engine >= 0 && tp_dns_below(q.name, "docker.internal");
 	engine = p->engine_only || (d->s->local_net && d->have_engine &&
 				    (q.type == TP_DNS_A || q.type == TP_DNS_AAAA) &&
@@ -462,8 +487,16 @@ int dnsfwd_start(struct sidecar *s, struct tp_err *err)
 		d->clients[i].fd = -1;
 	if (dns_listen(d, err) < 0)
 		return -1;
-	open_engine(d);
+	if (s->hostfilter)
+		d->host = hostnames_new(s);
+	else
+		open_engine(d);
 	return 0;
+}
+
+const struct tp_strv *dnsfwd_servers(const struct dnsfwd *d)
+{
+	return hostnames_servers(d->host);
 }
 
 uint16_t dnsfwd_port(const struct dnsfwd *d)
@@ -502,6 +535,36 @@ static void on_check_timeout(void *arg)
 	checked(d, false);
 }
 
+bool dns_ask_try(struct dnsfwd *d, const char *name, uint16_t type, struct tries *t, size_t i)
+{
+	uint8_t msg[600];
+	size_t n = tp_dns_make_query(1, name, type, msg, sizeof(msg));
+	struct pending *p = n ? take_slot(d) : NULL;
+
+	if (!p)
+		return false;
+	p->part = t;
+	p->part_no = i;
+	p->type = type;
+	p->asked = tp_now_ms();
+	p->msg = tp_malloc(n);
+	memcpy(p->msg, msg, n);
+	p->len = n;
+	to_agent(d, p);
+	return true;
+}
+
+void dns_ask_own(struct dnsfwd *d, const char *name)
+{
+	struct sockaddr_in nobody = { 0 };
+	uint8_t msg[600];
+	size_t n = tp_dns_make_query(1, name, TP_DNS_A, msg, sizeof(msg));
+	struct pending *p = n ? dns_ask(d, msg, n, &nobody, (struct in_addr){ 0 }, NULL) : NULL;
+
+	if (p && p->used)
+		p->own = true;
+}
+
 /* The namespace's own domain: asked of the cluster's DNS, never passed on by it. */
 void dnsfwd_check(struct dnsfwd *d)
 {
@@ -515,7 +578,7 @@ void dnsfwd_check(struct dnsfwd *d)
 		return;
 	if (!n)
 		n = tp_dns_make_query(1, "localhost", TP_DNS_A, msg, sizeof(msg));
-	p = dns_ask(d, msg, n, &nobody, NULL);
+	p = dns_ask(d, msg, n, &nobody, (struct in_addr){ 0 }, NULL);
 	if (p)
 		p->check = true;
 	d->check_timer = tp_timer_add(d->s->loop, CHECK_MS, on_check_timeout, d);

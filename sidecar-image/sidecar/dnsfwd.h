@@ -25,6 +25,7 @@ struct client { /* by TCP */
 
 struct pending {
 	bool used, sent, check;
+	bool own; /* asked by the forwarder itself: nobody waits for it */
 	bool at_engine, engine_only;
 	uint16_t id, type;
 	uint16_t udp_size;
@@ -33,7 +34,12 @@ struct pending {
 	size_t len;
 	uint8_t *answer; /* the agent's, while the engine is waited for */
 	size_t answer_len;
+	struct upstream *up; /* at the machine's own servers: hostnames.h */
+	struct tries *tries; /* the agent is asked for these in its place */
+	struct tries *part;  /* it is one of them itself, by this number */
+	size_t part_no;
 	struct sockaddr_in from;
+	struct in_addr local;  /* the address that it came to; 0: not known */
 	struct client *client; /* NULL: UDP */
 	unsigned int generation;
 };
@@ -51,13 +57,22 @@ struct dnsfwd {
 	struct tp_timer *sweep, *check_timer;
 	struct tp_strv search;
 	struct sockaddr_in engine_addr;
-	bool have_engine; /* the engine's own DNS, on user-defined networks */
+	struct hostnames *host; /* NULL: the namespace is our own */
+	bool have_engine;	/* the engine's own DNS, on user-defined networks */
 };
 
 /* dnsfwd.c: a question of N bytes, by UDP from FROM or by TCP from CLIENT. NULL if it was answered
  * or dropped at once. */
 struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
-			const struct sockaddr_in *from, struct client *client);
+			const struct sockaddr_in *from, struct in_addr local,
+			struct client *client);
+/* P's answer, or SERVFAIL; P is over. */
+void dns_finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size_t n);
+void dns_refuse(struct dnsfwd *d, struct pending *p);
+/* The Ith of T: NAME, of the agent. False: it cannot be asked. */
+bool dns_ask_try(struct dnsfwd *d, const char *name, uint16_t type, struct tries *t, size_t i);
+/* A question of the forwarder's own, for an address of NAME. */
+void dns_ask_own(struct dnsfwd *d, const char *name);
 void dns_channel_flush(struct dnsfwd *d);
 void dns_sweep_later(struct dnsfwd *d);
 
@@ -65,6 +80,8 @@ void dns_sweep_later(struct dnsfwd *d);
 int dns_listen(struct dnsfwd *d, struct tp_err *err);
 void dns_client_end(struct client *c);
 void dns_client_flush(struct client *c);
+/* An answer by UDP to who asked P. */
+void dns_client_send(struct dnsfwd *d, const struct pending *p, const uint8_t *msg, size_t n);
 
 void dnsfwd_on_channel(void *arg, int events);
 

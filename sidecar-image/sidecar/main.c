@@ -10,6 +10,7 @@ static const struct {
 	int (*fn)(int argc, char **argv);
 } commands[] = {
 	{ "run", "own a session's network (PID 1); driven by tpdocker on stdin", sidecar_run },
+	{ TP_SIDECAR_RUN_HOST, "the same in the machine's own network namespace", sidecar_run },
 	{ "session", "a whole session in this container: `docker run ... session --help`",
 	  sidecar_session },
 	{ "health", "whether the session is ready", sidecar_health },

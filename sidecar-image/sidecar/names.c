@@ -48,6 +48,17 @@ static bool replace_v6(const struct tp_resolv *r, struct tp_strv *ns)
 	return any;
 }
 
+/* In the machine's own namespace its files stay as they are. */
+static int learn_search(struct sidecar *s, const char *text, size_t n, struct tp_err *err)
+{
+	struct tp_resolv r;
+
+	tp_resolv_parse(&r, text, n);
+	dnsfwd_config(s->dnsfwd, &r.search);
+	tp_resolv_free(&r);
+	return hostfilter_names(s, dnsfwd_servers(s->dnsfwd), err);
+}
+
 static int apply_resolv(struct sidecar *s, const char *text, size_t n, struct tp_err *err)
 {
 	struct tp_resolv_change change = { &s->dns, &s->dns_search, &s->dns_option };
@@ -98,6 +109,8 @@ int names_apply(struct sidecar *s, struct tp_err *err)
 	}
 	if (used < 0 || at != s->description.len)
 		return tp_err_set(err, TP_ERR_PROTOCOL, "the agent's description cannot be read");
+	if (s->hostfilter)
+		return learn_search(s, resolv.data, resolv.len, err);
 	if (tp_hosts_merge(s->own_hosts, s->own_hosts_len, hosts.data, hosts.len, hostname,
 			   &s->add_host, &out) < 0)
 		return tp_err_set(err, TP_ERR_FAILED, "the pod's hosts file is too long");

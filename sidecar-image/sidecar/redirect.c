@@ -107,16 +107,17 @@ static void on_ended(void *arg, const char *reason)
 	tp_loop_stop(r->loop, 1);
 }
 
-/* On the loopback of FAMILY. */
-static int listen_on(struct redirect *r, struct redirect_listener *l, int family, unsigned port)
+/* On the loopback of FAMILY, or EVERYWHERE. */
+static int listen_on(struct redirect *r, struct redirect_listener *l, int family, bool everywhere,
+		     unsigned port)
 {
 	struct tp_target self = { .family = family == AF_INET ? 4 : 6, .port = (uint16_t)port };
 	struct sockaddr_storage sa;
 	int one = 1;
 
-	if (family == AF_INET)
+	if (family == AF_INET && !everywhere)
 		memcpy(self.addr, (uint8_t[]){ 127, 0, 0, 1 }, 4);
-	else
+	else if (!everywhere)
 		self.addr[15] = 1;
 	l->r = r;
 	l->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -159,11 +160,13 @@ int sidecar_redirect(int argc, char **argv)
 {
 	struct redirect r = { .listeners = { { .fd = -1 }, { .fd = -1 } } };
 	const struct tp_flows_events ev = { NULL, on_ended, &r };
-	int port = argc == 3 ? number(argv[1]) : -1, queue = argc == 3 ? number(argv[2]) : -1, rc;
+	int port = argc == 4 ? number(argv[1]) : -1, queue = argc == 4 ? number(argv[2]) : -1, rc;
+	bool everywhere = argc == 4 && strcmp(argv[3], "everywhere") == 0;
 	struct tp_err err;
 
 	if (port <= 0 || queue < 0) {
-		fprintf(stderr, "usage: tpdocker-sidecar redirect PORT QUEUE\n");
+		fprintf(stderr,
+			"usage: tpdocker-sidecar redirect PORT QUEUE loopback|everywhere\n");
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -171,10 +174,10 @@ int sidecar_redirect(int argc, char **argv)
 	r.loop = tp_loop_new();
 	r.flows = tp_flows_new(r.loop, STDIN_FILENO, STDIN_FILENO, &ev);
 	/* where there is no IPv6, nothing of it is led here either */
-	if (listen_on(&r, &r.listeners[1], AF_INET6, (unsigned)port) < 0)
+	if (!everywhere && listen_on(&r, &r.listeners[1], AF_INET6, false, (unsigned)port) < 0)
 		tp_verbose("engine: [::1]:%d: %s", port, strerror(errno));
-	if (listen_on(&r, &r.listeners[0], AF_INET, (unsigned)port) < 0) {
-		fprintf(stderr, "tpdocker: engine: cannot listen on 127.0.0.1:%d: %s\n", port,
+	if (listen_on(&r, &r.listeners[0], AF_INET, everywhere, (unsigned)port) < 0) {
+		fprintf(stderr, "tpdocker: engine: cannot listen on port %d: %s\n", port,
 			strerror(errno));
 		return 1;
 	}

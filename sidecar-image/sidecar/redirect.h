@@ -2,11 +2,11 @@
 /*
  * The near half of the native engine, a process of its own:
  *
- *     tpdocker-sidecar redirect PORT QUEUE
+ *     tpdocker-sidecar redirect PORT QUEUE loopback|everywhere
  *
  * Its stdin is the way to `tpdocker-agent engine`. It listens on
- * 127.0.0.1:PORT (and [::1]:PORT), where the packet filter (filter_engine.c) leads TCP connections, and is handed
- * the first packets of connections, all datagrams, and echo requests, through the netfilter queue
+ * 127.0.0.1:PORT (and [::1]:PORT), or everywhere (IPv4), where the packet filter (filter_engine.c, hostfilter.c) leads TCP
+ * connections, and is handed the first packets of connections, all datagrams, and echo requests, through the netfilter queue
  * QUEUE (if there is one):
  *
  *   SYN --queue--> held --OPEN_TO--> agent connects

@@ -276,6 +276,10 @@ static int prepare(struct sidecar *s, struct tp_err *err)
 	if (s->prepared)
 		return tp_err_set(err, TP_ERR_PROTOCOL, "prepare came twice");
 	s->prepared = true;
+	/* The rules for a container's namespace would cut the machine off. */
+	if (s->method->host_network != s->on_host)
+		return tp_err_set(err, TP_ERR_PROTOCOL,
+				  "method %s is not for this network namespace", s->method->name);
 	if (!s->private_key)
 		return tp_err_set(err, TP_ERR_PROTOCOL, "no private key came");
 	if (check_dir(err) < 0)
@@ -291,7 +295,8 @@ static int prepare(struct sidecar *s, struct tp_err *err)
 		return -1;
 	ssh_start(s);
 	link_check(s);
-	if (dnsfwd_start(s, err) < 0 || filter_prepare(s, err) < 0 || tohost_start(s, err) < 0)
+	if (dnsfwd_start(s, err) < 0 || (!s->hostfilter && filter_prepare(s, err) < 0) ||
+	    tohost_start(s, err) < 0)
 		return -1;
 	sidecar_timing(s, "prepared");
 	return 0;
@@ -377,7 +382,7 @@ int sidecar_run(int argc, char **argv)
 	const struct channel_events ev = { take, channel_ended, s };
 
 	(void)argc;
-	(void)argv;
+	s->on_host = strcmp(argv[0], TP_SIDECAR_RUN_HOST) == 0;
 	s->loop = tp_loop_new();
 	s->description = TP_BUF_INIT(TP_FRAME_MAX);
 	s->check_fd = s->inotify = s->capture_fd = s->transport_fd = s->notify = s->probe_fd = -1;

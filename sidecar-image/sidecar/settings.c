@@ -86,6 +86,11 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 	} else if (strcmp(f->name, TP_CTL_DNS) == 0) {
 		rc = add_to(&s->dns, f, "dns",
 			    !strchr(text, '%') && tp_nameserver_parse(&ns, text) == 0, err);
+	} else if (strcmp(f->name, TP_CTL_HOST_DNS) == 0) {
+		rc = add_to(&s->host_dns, f, "host-dns", is_cidr(text), err);
+	} else if (strcmp(f->name, TP_CTL_HOST_RESOLV) == 0) {
+		free(s->host_resolv);
+		s->host_resolv = tp_strdup(text);
 	} else if (strcmp(f->name, TP_CTL_DNS_SEARCH) == 0) {
 		rc = add_to(&s->dns_search, f, "dns-search", plain_word(text), err);
 	} else if (strcmp(f->name, TP_CTL_DNS_OPTION) == 0) {
@@ -100,6 +105,8 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 			rc = tp_err_set(err, TP_ERR_PROTOCOL, "no such method: %.80s", text);
 	} else if (strcmp(f->name, TP_CTL_CAPTURE) == 0) {
 		rc = add_to(&s->scope, f, "capture", is_cidr(text), err);
+	} else if (strcmp(f->name, TP_CTL_CAPTURE_NAME) == 0) {
+		rc = add_to(&s->scope_names, f, "capture-name", plain_word(text), err);
 	} else if (strcmp(f->name, TP_CTL_ENGINE) == 0) {
 		s->native = strcmp(text, "native") == 0;
 	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {

@@ -66,6 +66,7 @@ struct dnsfwd;
 struct door;
 struct gates;
 struct forwards;
+struct hostfilter;
 struct tohost;
 struct mux_forwards;
 struct mux_session;
@@ -79,7 +80,10 @@ struct sidecar {
 
 	/* settings, as they came */
 	char *private_key, *nonce;
-	struct tp_strv scope; /* CIDRs: what the method captures where that is not all */
+	struct tp_strv scope;	    /* CIDRs: what the method captures where that is not all */
+	struct tp_strv scope_names; /* names whose addresses belong to it as well */
+	char *host_resolv; /* the machine's resolv.conf; NULL: the container's own is a copy of it */
+	struct tp_strv host_dns; /* further name servers of the machine's */
 	struct tp_strv never_proxy, also_proxy, dns, dns_search, dns_option, add_host;
 	bool local_net, verbose, prepared;
 
@@ -115,6 +119,7 @@ struct sidecar {
 
 	/* capture */
 	const struct tp_method *method;
+	bool on_host;		 /* the network namespace is the machine's */
 	bool native;		 /* the engine; else sshuttle */
 	bool ipv6;		 /* is captured, too (native engine) */
 	bool queue_tried;	 /* filter_engine.c has set its rule, or cannot */
@@ -130,6 +135,7 @@ struct sidecar {
 	size_t probe_got;
 	char probe_buf[80];
 
+	struct hostfilter *hostfilter; /* NULL: the namespace is our own */
 	struct dnsfwd *dnsfwd;
 	struct gates *gates;	     /* hold.c */
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
@@ -233,6 +239,14 @@ int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, st
 #define ENGINE_QUEUE 61320 /* its netfilter queue */
 int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err);
 
+/* hostfilter.c: the rules where the network namespace is the machine's. */
+int hostfilter_start(struct sidecar *s, struct tp_err *err);
+int hostfilter_capture(struct sidecar *s, unsigned int port, struct tp_err *err);
+/* Questions to these servers (IPv4) are the forwarder's. */
+int hostfilter_names(struct sidecar *s, const struct tp_strv *servers, struct tp_err *err);
+/* One more range to capture; one that there is already is fine. */
+int hostfilter_add(struct sidecar *s, const char *range, struct tp_err *err);
+
 /* names.c: the description is there: resolv.conf, hosts, redirects. */
 int names_apply(struct sidecar *s, struct tp_err *err);
 
@@ -259,7 +273,8 @@ int hold_answer(struct sidecar *s, const char *text, bool go, struct tp_err *err
 /* dnsfwd.c */
 int dnsfwd_start(struct sidecar *s, struct tp_err *err);
 uint16_t dnsfwd_port(const struct dnsfwd *d);
-void dnsfwd_channel(struct dnsfwd *d, int fd); /* owns FD; -1: there is none now */
+const struct tp_strv *dnsfwd_servers(const struct dnsfwd *d); /* the machine's own: hostnames.h */
+void dnsfwd_channel(struct dnsfwd *d, int fd);		      /* owns FD; -1: there is none now */
 void dnsfwd_config(struct dnsfwd *d, const struct tp_strv *search);
 void dnsfwd_check(struct dnsfwd *d); /* asks something; then dns_checked and progress */
 void dnsfwd_uncheck(

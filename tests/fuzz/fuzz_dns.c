@@ -14,6 +14,21 @@ static void take(void *arg, const uint8_t addr[4])
 	*(unsigned int *)arg += addr[3];
 }
 
+static void renamed(const uint8_t *data, size_t size)
+{
+	static uint8_t out[TP_DNS_MAX];
+	uint8_t q[64];
+	size_t qn = tp_dns_make_query(7, "a.b", TP_DNS_A, q, sizeof(q));
+	size_t n = tp_dns_rename(q, qn, data, size, out, sizeof(out));
+
+	if (n && n < qn)
+		abort();
+	n = tp_dns_rename(q, qn, data, size, out, 100);
+	if (n > 100)
+		abort();
+	tp_dns_rename(data, size / 2, data + size / 2, size - size / 2, out, sizeof(out));
+}
+
 static void message(const uint8_t *data, size_t size)
 {
 	struct tp_dns_question q;
@@ -30,6 +45,7 @@ static void message(const uint8_t *data, size_t size)
 	tp_dns_is_answer(data, size, data, size);
 	tp_dns_is_answer(data, size / 2, data + size / 2, size - size / 2);
 	tp_dns_each_a(data, size, take, &sum);
+	renamed(data, size);
 	copy = malloc(size + 1);
 	for (limit = TP_DNS_HEADER; limit < size + 2; limit += 1 + size / 16) {
 		memcpy(copy, data, size);

@@ -142,13 +142,52 @@ static void test_make_query(void **state)
 	assert_int_equal(tp_dns_make_query(7, "abcdef", TP_DNS_A, p, 18), 0);
 }
 
+/* "api" was asked; the answer is that of "api.x" */
+static const char asked[] = "\x43\x21\x01\x20\0\1\0\0\0\0\0\0\3aPi\0\0\x21\0\1";
+static const char longer[] = "\0\7\x85\x80\0\1\0\3\0\1\0\1"
+			     "\3API\1x\0\0\x21\0\1"
+			     "\xc0\x0c\0\x21\0\1\0\0\0\5\0\x0c\0\1\0\2\x1f\x90\3pod\xc0\x10"
+			     "\1y\xc0\x10\0\1\0\1\0\0\0\6\0\4\x0a\1\2\3"
+			     "\xc0\x0c\0\x10\0\1\0\0\0\7\0\3\2ab"
+			     "\xc0\x0c\0\2\0\1\0\0\0\7\0\2\xc0\x0c"
+			     "\0\0\x29\x10\0\0\0\0\0\0\0";
+static const char renamed[] = "\x43\x21\x85\x80\0\1\0\3\0\0\0\0"
+			      "\3aPi\0\0\x21\0\1"
+			      "\xc0\x0c\0\x21\0\1\0\0\0\5\0\x0d\0\1\0\2\x1f\x90\3pod\1x\0"
+			      "\1y\1x\0\0\1\0\1\0\0\0\6\0\4\x0a\1\2\3"
+			      "\xc0\x0c\0\x10\0\1\0\0\0\7\0\3\2ab";
+
+static void test_rename(void **state)
+{
+	uint8_t out[512], bad[sizeof(longer)];
+	size_t n = tp_dns_rename(BYTES(asked), BYTES(longer), out, sizeof(out));
+
+	(void)state;
+	assert_int_equal(n, sizeof(renamed) - 1);
+	assert_memory_equal(out, renamed, n);
+	assert_true(tp_dns_is_answer(BYTES(asked), out, n));
+	for (size_t i = 0; i < sizeof(renamed) - 1; i++)
+		assert_int_equal(tp_dns_rename(BYTES(asked), BYTES(longer), out, i), 0);
+	/* cut off within what is needed */
+	for (size_t i = 0; i < 80; i++)
+		assert_int_equal(tp_dns_rename(BYTES(asked), (const uint8_t *)longer, i, out,
+					       sizeof(out)),
+				 0);
+	/* a pointer to itself, and one that leads on */
+	memcpy(bad, longer, sizeof(longer));
+	bad[24] = 0x17;
+	assert_int_equal(tp_dns_rename(BYTES(asked), bad, sizeof(bad) - 1, out, sizeof(out)), 0);
+	bad[24] = 0x40;
+	assert_int_equal(tp_dns_rename(BYTES(asked), bad, sizeof(bad) - 1, out, sizeof(out)), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_query),	   cmocka_unit_test(test_is_answer),
-		cmocka_unit_test(test_error),	   cmocka_unit_test(test_fit),
-		cmocka_unit_test(test_each_a),	   cmocka_unit_test(test_below),
-		cmocka_unit_test(test_make_query),
+		cmocka_unit_test(test_rename),	  cmocka_unit_test(test_query),
+		cmocka_unit_test(test_is_answer), cmocka_unit_test(test_error),
+		cmocka_unit_test(test_fit),	  cmocka_unit_test(test_each_a),
+		cmocka_unit_test(test_below),	  cmocka_unit_test(test_make_query),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,9 @@ static void test_clash(void **state)
 	(void)state;
 	tp_nets_of_engine(j, nets);
 	tp_nets_of_routes(routes, nets);
+	assert_true(tp_nets_default_route(routes));
+	assert_false(tp_nets_default_route(
+		"lo\t0000007F\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\n"));
 	assert_int_equal(nets->n, 4); /* docker0's route is its network */
 	assert_string_equal(nets->v[3].what, "the route 10.8.0.0/16 by tun0");
 	tp_strv_add(&s.capture, "10.244.0.0/16");

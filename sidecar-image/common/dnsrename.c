@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An answer for one name made into an answer for another one: names are written in full, since the
+ * places that compressed ones lead to are others now. */
+#include <ctype.h>
+#include <string.h>
+
+#include "common/dnsmsg.h"
+
+#define NAME_MAX_WIRE 255
+#define MAX_RECORDS   1000
+
+/* TYPEs whose data have names in them */
+enum { TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_SRV = 33 };
+
+struct name {
+	uint8_t v[NAME_MAX_WIRE];
+	size_t n;
+};
+
+struct writer {
+	uint8_t *p;
+	size_t n, max;
+	bool full;
+};
+
+static unsigned int get16(const uint8_t *p)
+{
+	return (unsigned int)(p[0] << 8 | p[1]);
+}
+
+static void put(struct writer *w, const void *p, size_t n)
+{
+	if (w->max - w->n < n) {
+		w->full = true;
+		return;
+	}
+	memcpy(w->p + w->n, p, n);
+	w->n += n;
+}
+
+/* The name at AT, whole. Where it ends there; 0 if it is broken. Pointers lead back, so there is an end to them. */
+static size_t expand(const uint8_t *p, size_t n, size_t at, struct name *out)
+{
+	size_t end = 0, before = at;
+
+	for (out->n = 0; at < n;) {
+		size_t len = p[at];
+
+		if ((len & 0xc0) == 0xc0) {
+			if (n - at < 2)
+				return 0;
+			if (!end)
+				end = at + 2;
+			at = get16(p + at) & 0x3fff;
+			if (at >= before)
+				return 0;
+			before = at;
+			continue;
+		}
+		if (len > 63 || len + 1 > n - at || out->n + len + 1 > sizeof(out->v))
+			return 0;
+		memcpy(out->v + out->n, p + at, len + 1);
+		out->n += len + 1;
+		at += len + 1;
+		if (!len)
+			return end ? end : at;
+	}
+	return 0;
+}
+
+static bool same(const struct name *a, const struct name *b)
+{
+	if (a->n != b->n)
+		return false;
+	/* length bytes are below 64, so that comparing without case is safe for them */
+	for (size_t i = 0; i < a->n; i++)
+		if (tolower(a->v[i]) != tolower(b->v[i]))
+			return false;
+	return true;
+}
+
+/* FIXED bytes, then NAMES names, then the rest. */
+static int put_data(struct writer *w, const uint8_t *p, size_t n, size_t at, size_t len,
+		    size_t fixed, int names)
+{
+	size_t length = w->n, end = at + len;
+	struct name name;
+
+	put(w, "\0", 2);
+	if (len < fixed)
+		return -1;
+	put(w, p + at, fixed);
+	at += fixed;
+	for (; names; names--) {
+		at = expand(p, n, at, &name);
+		if (!at || at > end)
+			return -1;
+		put(w, name.v, name.n);
+	}
+	put(w, p + at, end - at);
+	if (w->full)
+		return -1;
+	len = w->n - length - 2;
+	w->p[length] = (uint8_t)(len >> 8);
+	w->p[length + 1] = (uint8_t)len;
+	return 0;
+}
+
+/* The record at AT. Where it ends; 0 if it is broken. */
+static size_t put_record(struct writer *w, const uint8_t *p, size_t n, size_t at,
+			 const struct name *asked)
+{
+	struct name owner;
+	size_t fixed = 0, len;
+	int names = 0;
+
+	at = expand(p, n, at, &owner);
+	if (!at || n - at < 10)
+		return 0;
+	len = get16(p + at + 8);
+	if (n - at - 10 < len)
+		return 0;
+	if (same(&owner, asked))
+		put(w, "\xc0\x0c", 2); /* the question's */
+	else
+		put(w, owner.v, owner.n);
+	put(w, p + at, 8);
+	switch (get16(p + at)) {
+	case TYPE_NS:
+	case TYPE_CNAME:
+	case TYPE_PTR:
+		names = 1;
+		break;
+	case TYPE_SOA:
+		names = 2;
+		break;
+	case TYPE_MX:
+		fixed = 2;
+		names = 1;
+		break;
+	case TYPE_SRV:
+		fixed = 6;
+		names = 1;
+		break;
+	}
+	return put_data(w, p, n, at + 10, len, fixed, names) < 0 ? 0 : at + 10 + len;
+}
+
+size_t tp_dns_rename(const uint8_t *q, size_t qn, const uint8_t *a, size_t an, uint8_t *out,
+		     size_t max)
+{
+	struct writer w = { .p = out, .max = max };
+	struct tp_dns_question question;
+	struct name asked;
+	unsigned int count;
+	size_t at;
+
+	if (tp_dns_parse_query(q, qn, &question) < 0 || an < TP_DNS_HEADER || get16(a + 4) != 1)
+		return 0;
+	at = expand(a, an, TP_DNS_HEADER, &asked);
+	count = get16(a + 6);
+	if (!at || an - at < 4 || count > MAX_RECORDS)
+		return 0;
+	put(&w, q, 2);
+	put(&w, a + 2, 2);
+	put(&w, "\0\1", 2);
+	put(&w, a + 6, 2);
+	put(&w, "\0\0\0\0", 4);
+	put(&w, q + TP_DNS_HEADER, question.end - TP_DNS_HEADER);
+	for (at += 4; count && !w.full; count--) {
+		at = put_record(&w, a, an, at, &asked);
+		if (!at)
+			return 0;
+	}
+	return w.full ? 0 : w.n;
+}
