@@ -51,7 +51,6 @@ tables() { docker run --rm --user 0 --network host --cap-drop ALL --cap-add NET_
 no_rules() { ! tables 2>&1 | grep tpdocker; }
 
 # here COMMAND... - a plain process of this machine, with its resolv.conf.
-# shellcheck disable=SC2016 # for the inner shell
 here() { unshare --mount sh -c 'mount --bind "$0" /etc/resolv.conf && exec "$@"' "$resolv" "$@" 3>&- 4>&-; }
 # The same for the program itself.
 htpd() { (tpd_here "$@"); }
