@@ -322,6 +322,17 @@ sidecar_of() {
 }
 our_pods() { json pods -l tpdocker.dev/session | jq -r '.items[] | select(.metadata.deletionTimestamp | not) | .metadata.name'; }
 agent_pod() { our_pods | head -n 1; }
+# The process of the native engine's far half in the pod POD, as this machine numbers it; only as root, and of a cluster on it.
+far_half() {
+    local p
+    for p in $(pgrep -f '^[^ ]*tpdocker-agent engine'); do
+        if [[ $(nsenter -t "$p" -u hostname) == "$1" ]]; then echo "$p" && return; fi
+    done
+    fail "the pod $1 has no engine"
+}
+# Runs a program of this machine in the network namespace of the pod of such a session.
+in_pod() { nsenter -t "$(far_half "$1")" -n "${@:2}"; }
+takes_root() { if ((EUID)) || [[ -n $own_cluster ]]; then skip 'it is done in the pod, which takes root here'; fi; }
 # made_again POD UID - there is such a pod, and it is not the one with UID.
 made_again() { json pod "$1" | jq -e --arg was "$2" '.metadata.uid != $was and .metadata.deletionTimestamp == null'; }
 companion_of() { echo "$(docker container inspect --format '{{.Name}}' "$(sidecar_of "$1")" | tr -d /)-mounts"; }
