@@ -40,7 +40,7 @@ kilobytes() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 
 @test "a server that never reads: memory is bounded, and others go on" {
     takes_root
-    in_pod "$agent" python3 -c '
+    nsenter -t "$(far_half "$agent")" -n python3 -c '
 import socket
 s = socket.socket()
 s.bind(("0.0.0.0", 7500))

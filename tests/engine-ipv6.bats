@@ -16,7 +16,6 @@ setup_file() {
 
 teardown_file() {
     load lib/common
-    if [[ -n ${server:-} ]]; then kill "$server"; fi
     docker kill "$box" >/dev/null
     user_teardown
 }
@@ -69,14 +68,14 @@ except OSError as e:
 @test "IPv6: connections, datagrams and ping reach what the pod reaches" {
     takes_root
     in_pod "$agent" sh -c "echo 0 >/proc/sys/net/ipv6/conf/lo/disable_ipv6; ip -6 addr add $far/128 dev lo"
-    in_pod "$agent" python3 "$lib/tcp.py" serve "$far" 7400 "$BATS_TEST_TMPDIR/served" 3>&- 4>&- &
+    nsenter -t "$(far_half "$agent")" -n python3 "$lib/tcp.py" serve "$far" 7400 "$BATS_TEST_TMPDIR/served" 3>&- 4>&- &
     server=$!
     eventually 30 grep -q ready "$BATS_TEST_TMPDIR/served"
     equal "$(tcp outcome "$far" 7400)" hello
     equal "$(tcp call "$far" 7400 50 100000)" 50
     equal "$(connect_to "$far" 7401)" ECONNREFUSED
     matches "$(inside ping -c 2 -i 0.2 -W 20 "$far")" ' 2 received'
-    in_pod "$agent" socat "UDP6-RECVFROM:7402,bind=[$far],fork" PIPE 3>&- 4>&- &
+    nsenter -t "$(far_half "$agent")" -n socat "UDP6-RECVFROM:7402,bind=[$far],fork" PIPE 3>&- 4>&- &
     echo_server=$!
     answered() { [[ $(echo hello | docker exec -i "$box" socat -T 2 - "UDP6:[$far]:7402") == hello ]]; }
     eventually 30 answered
