@@ -16,7 +16,7 @@ setup_file() {
     start_stray
     # the machine's name server, and its resolv.conf as our own processes see it
     names_log=$BATS_FILE_TMPDIR/names.log resolv=$BATS_FILE_TMPDIR/resolv.conf
-    printf 'nameserver 127.84.0.53\nsearch corp.test\noptions timeout:2 attempts:2\n' >"$resolv"
+    printf 'nameserver 127.84.0.53\nsearch corp.test\noptions timeout:5 attempts:2\n' >"$resolv"
     : >"$names_log"
     "$lib/names.py" 127.84.0.53 "$names_log" 3>&- 4>&- &
     echo $! >"$BATS_FILE_TMPDIR/names.pid"
@@ -42,7 +42,7 @@ teardown() {
         tpd disconnect 2>&1 || true
     fi
     docker network rm "$(name_of net)" >/dev/null 2>&1 || true
-    check_teardown && eventually 10 no_rules && eventually 60 settled
+    check_teardown && eventually 30 no_rules && eventually 60 settled
 }
 
 # --------------------------------------------------------------------- tools
@@ -62,15 +62,15 @@ export TPDOCKER
 
 address() { here getent ahostsv4 "$1" | awk '{ print $1; exit }'; }
 resolves() { [[ $(address "$1") == "$2" ]]; }
-calls() { here curl -sSm 5 "http://$1/" | grep -q "${2:-^hello from api-}"; }
+calls() { here curl -sSm 20 "http://$1/" | grep -q "${2:-^hello from api-}"; }
 # in_box COMMAND... - in a container that the engine made as it makes all of them
 in_box() { docker run --rm "${box_options[@]}" "$client" "$@"; }
 box_options=()
-box_calls() { in_box curl -sSm 5 "http://$1/" | grep -q "${2:-^hello from api-}"; }
+box_calls() { in_box curl -sSm 20 "http://$1/" | grep -q "${2:-^hello from api-}"; }
 echoes() { # HOST PORT - by UDP
     python3 -c 'import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(5)
+s.settimeout(20)
 s.connect((sys.argv[1], int(sys.argv[2])))
 s.send(b"to and fro")
 assert s.recv(100) == b"to and fro"' "$1" "$2"
@@ -96,6 +96,7 @@ not_connected() { [[ -z $(our_containers) ]]; }
     calls "api.$NS.svc.cluster.local:8080"
     echoes "$ip" 7007
     refused "$pod_ip" 9
+    docker run --rm --network host "$client" ping -c 1 -W 10 "$pod_ip"
     box_calls "$ip:8080"
     box_calls "$pod_ip:8080"
     # a network that was made later than the session
@@ -105,12 +106,12 @@ not_connected() { [[ -z $(our_containers) ]]; }
     box_options=()
     # not by way of the cluster
     curl -sSm 5 "http://$stray:$stray_port/" >/dev/null
-    eventually 5 stray_got "^tcp $(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge)"
+    eventually 30 stray_got "^tcp $(docker network inspect -f '{{(index .IPAM.Config 0).Gateway}}' bridge)"
     try connect "${scope[@]}"
     equal "$status" 125
     matches "$err" 'connected already' 'disconnect'
     tpd disconnect
-    no_rules
+    eventually 30 no_rules
     try disconnect
     equal "$status" 125
     matches "$err" 'not connected'
@@ -148,7 +149,7 @@ not_connected() { [[ -z $(our_containers) ]]; }
     htpd connect "${scope[@]}" --also-proxy www.outside.test
     equal "$(address www.outside.test)" "$outside_ip"
     captured() { docker exec tpdocker-vpn nft list set ip tpdocker-vpn scope | grep -qF "$outside_ip"; }
-    eventually 10 captured
+    eventually 30 captured
     calls www.outside.test '^hello from outside'
     # who is called sees the cluster's node, and not this machine
     equal "$(peer)" "$(docker inspect -f '{{(index .NetworkSettings.Networks "tpdocker-test").IPAddress}}' "$node")"
@@ -244,7 +245,7 @@ not_connected() { [[ -z $(our_containers) ]]; }
     box_calls "$pod_ip:8080"
     matches "$(tpd status vpn)" '^method +vpn-tcp$' '^engine +sshuttle$'
     tpd disconnect
-    no_rules
+    eventually 30 no_rules
     nothing_left
     try connect "${scope[@]}" --deployment standing -- curl -sSm 5 "http://$ip:8080/"
     equal "$status" 0
@@ -256,13 +257,13 @@ not_connected() { [[ -z $(our_containers) ]]; }
         htpd connect "${scope[@]}" --engine "$engine"
         calls "$ip:8080"
         docker kill tpdocker-vpn >/dev/null
-        eventually 5 no_rules
+        eventually 30 no_rules
         nothing_left 30
     done
     htpd connect "${scope[@]}" --swap-deployment web
     calls "$ip:8080"
     kill -KILL "$(helper_pid)"
-    eventually 5 no_rules
+    eventually 30 no_rules
     nothing_left 60
 }
 

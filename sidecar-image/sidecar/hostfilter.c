@@ -123,7 +123,9 @@ static void put_pick(struct tp_buf *b)
 		       "ip daddr != @scope return\n"
 		       "tcp flags & (fin|syn|rst|ack) != syn return\n");
 	tp_buf_printf(b, "meta l4proto { tcp, udp } meta mark set 0x%x\n", MARK_QUEUE);
-	tp_buf_printf(b, "icmp type echo-request meta mark set 0x%x\n}\n", MARK_QUEUE);
+	/* A reply is the request, turned around: what came in by a bridge would be taken for a forgery then. */
+	tp_buf_printf(b, "fib saddr type local icmp type echo-request meta mark set 0x%x\n}\n",
+		      MARK_QUEUE);
 	tp_buf_puts(b, "chain rejected {\n");
 	tp_buf_printf(b, "meta mark 0x%x meta l4proto tcp reject with tcp reset\n", MARK_REFUSED);
 	tp_buf_printf(b, "meta mark 0x%x reject with icmp type port-unreachable\n", MARK_REFUSED);
