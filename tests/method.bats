@@ -29,13 +29,25 @@ teardown() { check_teardown; }
     matches "$err" '--method auto: container, since a packet filter can be set'
 }
 
+@test "--method auto says what is missing where no packet filter can be set, and leaves nothing" {
+    image=tpt-$TPT_ID-no-nft
+    docker build -q -t "$image" - >/dev/null 2>&1 <<<"FROM $sidecar_image
+USER 0
+RUN rm /usr/sbin/nft
+USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
+    try run --method auto --image "$image" --swap-deployment api "$client" true
+    equal "$status" 125
+    matches "$err" '--method auto: no method works with this engine: .*nft' 'NET_ADMIN'
+    lacks "$err" 'swapped out'
+}
+
 @test "what is no method, and an engine that a method cannot have" {
     try run --method pigeon "$client" true
     equal "$status" 125
-    matches "$err" '--method pigeon: it is one of container, vpn-tcp, inject-tcp, teleproxy and auto'
-    try run --method teleproxy --engine sshuttle "$client" true
+    matches "$err" '--method pigeon: it is one of container, vpn-tcp and auto'
+    try run --engine pigeon "$client" true
     equal "$status" 125
-    matches "$err" '--method teleproxy'
+    matches "$err" '--engine pigeon: it is one of native and sshuttle'
     try run --method auto --engine pigeon "$client" true
     equal "$status" 125
     matches "$err" '--engine pigeon: it is one of native and sshuttle'

@@ -116,6 +116,9 @@ int tp_automethod(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 		}
 		tp_buf_printf(&why, "%s", e.msg);
 	}
-	choose(s, "inject-tcp", why.data);
-	return tp_method_suits(s->method, s->opts, err);
+	tp_err_set(err, TP_ERR_FAILED, "--method auto: no method works with this engine: %s",
+		   why.data);
+	return tp_err_hint(
+		err,
+		"each takes the capability NET_ADMIN for the sidecar, and a kernel with nf_tables");
 }

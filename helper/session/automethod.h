@@ -9,7 +9,7 @@
 #include "session/session.h"
 
 /* Chooses S->method (and record and engine with it), and says why to who asked for --verbose. The sidecar's image is there. Blocking; makes a
- * container of a moment, without a network, which removes itself. 0, or -1 ERR (also when the options want what no method has). */
+ * container of a moment, without a network, which removes itself. 0, or -1 ERR: also when nothing works here. */
 int tp_automethod(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 
 #endif

@@ -3,11 +3,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "session/hostnet.h"
-
-/* Those whose other half is not there yet. */
-static const char *const not_yet[] = { "inject-tcp", "teleproxy" };
 
 bool tp_method_is_auto(const struct tp_session_opts *o)
 {
@@ -21,9 +17,8 @@ const struct tp_method *tp_method_of(const struct tp_session_opts *o)
 
 const char *tp_method_engine(const struct tp_method *m, const struct tp_session_opts *o)
 {
-	if (m->captured == TP_CAPTURED_NOTHING)
-		return NULL;
-	return o->engine && strcmp(o->engine, "sshuttle") == 0 ? "sshuttle" : "native";
+	return m->sshuttle && o->engine && strcmp(o->engine, "sshuttle") == 0 ? "sshuttle" :
+										"native";
 }
 
 static int engine_check(const struct tp_method *m, const char *engine, struct tp_err *err)
@@ -31,11 +26,6 @@ static int engine_check(const struct tp_method *m, const char *engine, struct tp
 	if (strcmp(engine, "sshuttle") && strcmp(engine, "native"))
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--engine %s: it is one of native and sshuttle", engine);
-	if (m->captured == TP_CAPTURED_NOTHING)
-		return tp_err_set(
-			err, TP_ERR_USAGE,
-			"--engine %s: --method %s has no engine, since nothing is captured", engine,
-			m->name);
 	if (!m->sshuttle && strcmp(engine, "sshuttle") == 0)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--engine sshuttle: --method %s is for the native engine alone",
@@ -45,10 +35,6 @@ static int engine_check(const struct tp_method *m, const char *engine, struct tp
 
 int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, struct tp_err *err)
 {
-	for (size_t i = 0; i < TP_ARRAY_SIZE(not_yet); i++)
-		if (strcmp(m->name, not_yet[i]) == 0)
-			return tp_err_set(err, TP_ERR_USAGE,
-					  "--method %s: this version does not have it", m->name);
 	if (m->host_network && tp_hostnet_suits(o, err))
 		return -1;
 	return o->engine ? engine_check(m, o->engine, err) : 0;
@@ -60,8 +46,7 @@ int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
 
 	if (!m)
 		return tp_err_set(err, TP_ERR_USAGE,
-				  "--method %s: it is one of container, vpn-tcp, inject-tcp, "
-				  "teleproxy and auto",
+				  "--method %s: it is one of container, vpn-tcp and auto",
 				  o->method);
 	return tp_method_suits(m, o, err);
 }

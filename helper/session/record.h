@@ -38,7 +38,7 @@ struct tp_record {
 	char *gate;	   /* where others' entry gates ask (`up --gate`); NULL: nowhere */
 	struct tp_strv settings; /* what it was asked to be (session/reuse.h); empty: of `run` */
 	char *method;		 /* common/method.h */
-	char *data_engine;	 /* its engine; NULL: it has none */
+	char *data_engine;	 /* its engine; NULL: written by an older tpdocker */
 	int pid; /* the process that has the session (session/known.h tells whether it lives) */
 
 	/* how to reach the cluster again */

@@ -42,7 +42,7 @@ struct tp_session {
 	const struct tp_session_opts *opts;
 	const struct tp_run_args *args;
 	const struct tp_method *method;
-	const char *data_engine; /* the engine: "native" or "sshuttle"; NULL: the method has none */
+	const char *data_engine; /* "native" or "sshuttle" */
 
 	struct tp_loop *loop;
 	struct tp_kubeconfig kc;

@@ -17,15 +17,6 @@ static const struct tp_method methods[] = {
 	  .host_network = true,
 	  .filters = true,
 	  .sshuttle = true },
-	{ .name = "inject-tcp",
-	  .what = "a library preloaded into the container's programs, without NET_ADMIN",
-	  .captured = TP_CAPTURED_NOTHING,
-	  .names = TP_NAMES_SOCKS },
-	{ .name = "teleproxy",
-	  .what = "the cluster's networks alone, names answered from a watch on the cluster",
-	  .captured = TP_CAPTURED_SCOPE,
-	  .names = TP_NAMES_WATCH,
-	  .filters = true },
 };
 
 const struct tp_method *tp_method_at(size_t i)

@@ -11,16 +11,13 @@
 #include <stddef.h>
 
 enum tp_captured {
-	TP_CAPTURED_ALL,     /* whatever leaves the network namespace */
-	TP_CAPTURED_SCOPE,   /* the networks that the helper names (TP_CTL_CAPTURE) and no more */
-	TP_CAPTURED_NOTHING, /* the program itself goes to a proxy */
+	TP_CAPTURED_ALL,   /* whatever leaves the network namespace */
+	TP_CAPTURED_SCOPE, /* the networks that the helper names (TP_CTL_CAPTURE) and no more */
 };
 
 enum tp_names {
 	TP_NAMES_POD,	   /* the pod's name servers, word for word */
 	TP_NAMES_SUFFIXES, /* the same, once the host's own search suffixes are off */
-	TP_NAMES_SOCKS,	   /* the agent, asked by way of SOCKS */
-	TP_NAMES_WATCH,	   /* the sidecar, from a watch on the cluster's objects */
 };
 
 struct tp_method {
