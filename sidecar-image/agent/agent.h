@@ -23,6 +23,7 @@ int tp_agent_describe(int argc, char **argv);
 int tp_agent_dns(int argc, char **argv);
 int tp_agent_tunnel(int argc, char **argv);
 int tp_agent_engine(int argc, char **argv);
+int tp_agent_socks(int argc, char **argv); /* socks.h */
 int tp_agent_authorize(int argc, char **argv);
 int tp_agent_revoke(int argc, char **argv);
 

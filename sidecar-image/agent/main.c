@@ -15,6 +15,7 @@ static const struct {
 	{ "dns", "[SERVER...]", "carry DNS messages to the pod's nameservers", tp_agent_dns },
 	{ "tunnel", "", "serve sshuttle's connections", tp_agent_tunnel },
 	{ "engine", "", "serve the native engine's connections", tp_agent_engine },
+	{ "socks", "", "serve SOCKS 5 on the pod's loopback", tp_agent_socks },
 	{ "authorize", "KEY", "let a session in", tp_agent_authorize },
 	{ "revoke", "KEY", "take that back", tp_agent_revoke },
 };

@@ -175,6 +175,7 @@
  *					4.2.2), from stdin to the pod's nameservers and back, in any order
  * tpdocker-agent tunnel		sshuttle's protocol on stdin and stdout
  * tpdocker-agent engine		the native engine's (engine/wire.h)
+ * tpdocker-agent socks		a SOCKS 5 server: its port on the pod's loopback on stdout, until stdin ends
  * tpdocker-agent authorize KEY		adds a session's key (in a standing agent) and prints the ready line
  * tpdocker-agent revoke KEY		takes it away
  */

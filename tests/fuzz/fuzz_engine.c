@@ -25,7 +25,7 @@ static void asked(void *arg, struct tp_flow *f, const struct tp_target *to)
 	int p[2];
 
 	(void)arg;
-	if (to->protocol == IPPROTO_UDP)
+	if (to->protocol != IPPROTO_TCP)
 		tp_flow_attach(f, -1);
 	else if (to->port % 3 == 0)
 		tp_flow_refuse(f, to->port);
