@@ -1,4 +1,4 @@
-"""bench.py [session|forward|engines|ports|volumes|memory|size]... - the measurements; tests/bench/run prepares everything for them.
+"""bench.py [session|forward|engines|distance|ports|volumes|memory|size]... - the measurements; tests/bench/run prepares everything for them.
 
 Everything that is compared is measured in the same run, in turns, so that a busy machine slows all sides alike. Nothing
 here fails because something is slow.
@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import distance
 import engines
 import volumes
 
@@ -54,8 +55,8 @@ def percentile(values, p):
     return sorted(values)[min(len(values) - 1, int(len(values) * p / 100))]
 
 
-def tpdocker(*args):
-    return [PROGRAM, "run", "--kubeconfig", KUBECONFIG, "--quiet", *args]
+def tpdocker(*args, kubeconfig=None):
+    return [PROGRAM, "run", "--kubeconfig", kubeconfig or KUBECONFIG, "--quiet", *args]
 
 
 # ---------------------------------------------------------------- session
@@ -137,8 +138,8 @@ class Pf:
 
 
 class Kubectl:
-    def __init__(self, pod, port):
-        self.p = subprocess.Popen([KUBECTL, "--kubeconfig", KUBECONFIG, "-n", "default", "port-forward", f"pod/{pod}", f":{port}"],
+    def __init__(self, pod, port, kubeconfig=None):
+        self.p = subprocess.Popen([KUBECTL, "--kubeconfig", kubeconfig or KUBECONFIG, "-n", "default", "port-forward", f"pod/{pod}", f":{port}"],
                                   stdout=subprocess.PIPE, text=True)
         m = re.match(r"Forwarding from 127.0.0.1:(\d+)", self.p.stdout.readline())
         if not m:
@@ -381,7 +382,7 @@ def size():
 
 
 def main():
-    parts = {"session": session, "forward": forward, "engines": lambda: engines.engines(sys.modules["__main__"]), "ports": ports, "volumes": lambda: volumes.volumes(sys.modules["__main__"]),
+    parts = {"session": session, "forward": forward, "engines": lambda: engines.engines(sys.modules["__main__"]), "distance": lambda: distance.distance(sys.modules["__main__"]), "ports": ports, "volumes": lambda: volumes.volumes(sys.modules["__main__"]),
              "memory": memory, "size": size}
     chosen = sys.argv[1:] or list(parts)
     for name in chosen:

@@ -14,11 +14,11 @@ ENGINES = ("native", "sshuttle")
 
 
 class Session:
-    def __init__(self, b, engine):
+    def __init__(self, b, engine, kubeconfig=None):
         self.b, self.box = b, f"tpd-bench-{engine}-{os.getpid()}"
         self.p = subprocess.Popen(
             b.tpdocker("--engine", engine, "--name", self.box, "--new-deployment", self.box, "-v", f"{os.getcwd()}/{b.CLIENT}:/client.py:ro",
-                       b.IMAGE, "sh", "-c", "echo up; exec sleep 3600"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+                       b.IMAGE, "sh", "-c", "echo up; exec sleep 3600", kubeconfig=kubeconfig), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         if self.p.stdout.readline() != "up\n":
             raise SystemExit("bench: the session did not come up")
         self.sidecar = b.output("docker", "inspect", "-f", "{{.HostConfig.NetworkMode}}", self.box).strip().split(":")[1]
