@@ -23,7 +23,8 @@
 #define HANDSHAKE_MS \
 	60000 /* for what a client has to say; names and connects take their own time */
 #define ADDRESSES_MAX 8
-#define PIECE	      (64u << 10) /* bytes under way in a connection, each way */
+#define PIECE	      (16u << 10) /* bytes under way in a connection, each way: 32 MB for all of them */
+#define CONNECT_MS    60000	  /* for one address */
 
 struct client {
 	struct tp_socks *s;
@@ -49,6 +50,7 @@ struct tp_socks {
 	struct tp_watch *watch;
 	struct client *clients;
 	size_t n, lookups;
+	bool paused; /* nobody is taken on until somebody goes */
 };
 
 static void on_listener(void *arg, int events);
@@ -74,8 +76,16 @@ static void forget(struct client *c)
 	if (c->next)
 		c->next->back = c->back;
 	free(c);
-	if (s->n-- == TP_SOCKS_CLIENTS_MAX && s->listener >= 0)
+	s->n--;
+	if (s->paused && s->listener >= 0)
 		tp_watch_set(s->watch, TP_READ);
+	s->paused = false;
+}
+
+static void pause_listening(struct tp_socks *s)
+{
+	s->paused = true;
+	tp_watch_set(s->watch, 0);
 }
 
 /* Small, on a fresh connection: what does not fit now has nobody to take it. */
@@ -130,6 +140,24 @@ static void join(struct client *c)
 
 static void connect_next(struct client *c, int error);
 
+static void give_up(struct client *c, int error)
+{
+	tp_watch_del(c->far_watch);
+	c->far_watch = NULL;
+	tp_timer_del(c->timer);
+	c->timer = NULL;
+	tp_close_p(&c->far);
+	connect_next(c, error);
+}
+
+static void on_silence(void *arg)
+{
+	struct client *c = arg;
+
+	c->timer = NULL;
+	give_up(c, ETIMEDOUT);
+}
+
 static void on_connected(void *arg, int events)
 {
 	struct client *c = arg;
@@ -139,14 +167,15 @@ static void on_connected(void *arg, int events)
 	(void)events;
 	if (getsockopt(c->far, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	if (error) {
+		give_up(c, tp_far_errno(&c->found[c->at - 1], error));
+		return;
+	}
 	tp_watch_del(c->far_watch);
 	c->far_watch = NULL;
-	if (error) {
-		tp_close_p(&c->far);
-		connect_next(c, error);
-	} else {
-		join(c);
-	}
+	tp_timer_del(c->timer);
+	c->timer = NULL;
+	join(c);
 }
 
 /* ERROR: what the one before said. */
@@ -156,6 +185,7 @@ static void connect_next(struct client *c, int error)
 		c->far = tp_far_connect(&c->found[c->at++], SOCK_STREAM, &error);
 		if (c->far >= 0) {
 			c->far_watch = tp_watch_add(c->s->loop, c->far, TP_WRITE, on_connected, c);
+			c->timer = tp_timer_add(c->s->loop, CONNECT_MS, on_silence, c);
 			return;
 		}
 	}
@@ -192,6 +222,15 @@ static int look_up(void *arg, struct tp_cancel *cancel, struct tp_err *err)
 	return c->n_found ? 0 : -1;
 }
 
+/* What can be told is one address: IPv4's, which every pod can use that has it. */
+static const struct tp_target *best(const struct client *c)
+{
+	for (size_t i = 0; i < c->n_found; i++)
+		if (c->found[i].family == 4)
+			return &c->found[i];
+	return &c->found[0];
+}
+
 static void on_looked_up(void *arg, int rc, struct tp_err *err)
 {
 	struct client *c = arg;
@@ -206,7 +245,7 @@ static void on_looked_up(void *arg, int rc, struct tp_err *err)
 	else if (c->request.command == TP_SOCKS_RESOLVE_PTR)
 		answer(c, TP_SOCKS_GRANTED, NULL, c->name);
 	else if (c->request.command == TP_SOCKS_RESOLVE)
-		answer(c, TP_SOCKS_GRANTED, &c->found[0], NULL);
+		answer(c, TP_SOCKS_GRANTED, best(c), NULL);
 	else
 		connect_next(c, 0);
 }
@@ -309,8 +348,11 @@ static void on_listener(void *arg, int events)
 	struct client *c;
 
 	(void)events;
-	if (fd < 0)
+	if (fd < 0) {
+		if ((errno == EMFILE || errno == ENFILE || errno == ENOMEM) && s->n)
+			pause_listening(s);
 		return;
+	}
 	c = tp_calloc(1, sizeof(*c));
 	c->s = s;
 	c->fd = fd;
@@ -323,7 +365,7 @@ static void on_listener(void *arg, int events)
 	c->watch = tp_watch_add(s->loop, fd, TP_READ, on_client, c);
 	c->timer = tp_timer_add(s->loop, HANDSHAKE_MS, on_slow, c);
 	if (++s->n == TP_SOCKS_CLIENTS_MAX)
-		tp_watch_set(s->watch, 0);
+		pause_listening(s);
 }
 
 struct tp_socks *tp_socks_new(struct tp_loop *l, int listener)

@@ -16,7 +16,7 @@
 
 #include "base/loop.h"
 
-#define TP_SOCKS_CLIENTS_MAX 4096 /* at a time: others wait in the kernel's queue */
+#define TP_SOCKS_CLIENTS_MAX 1024 /* at a time: others wait in the kernel's queue */
 #define TP_SOCKS_LOOKUPS_MAX 64	  /* at a time: a client beyond is told of a failure */
 
 struct tp_socks;
