@@ -204,8 +204,11 @@ agent_exists() { [[ -n $(agent_pod) ]]; }
 
 @test "a session in the background: its helper gets a SIGTERM" {
     box=$(name_of)
-    try run -d --name "$box" --swap-deployment api "$client" sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done'
+    try run -d --name "$box" --swap-deployment api "$client" sh -c 'trap "exit 0" TERM; echo up; while :; do sleep 0.1; done'
     equal "$status" 0
+    # before that, its first process takes no notice of the signal
+    is_up() { docker logs "$box" | grep -q up; }
+    eventually 20 is_up
     for helper in $(ours); do
         if ! grep -qa guardian "/proc/$helper/cmdline"; then kill -TERM "$helper"; fi
     done
