@@ -30,7 +30,7 @@ END
     done
 }
 teardown_file() {
-    docker rm -f "$owner" >/dev/null
+    docker rm -f "$owner" $(docker ps -aq --filter "ancestor=$owner") >/dev/null
     docker volume rm "$volume" >/dev/null
     docker rmi "$owner" >/dev/null
 }
@@ -108,8 +108,10 @@ gated() {
     for signal in TERM INT HUP USR1; do
         id=$(docker run -d "--network=container:$owner" "--mount=type=volume,source=$volume,target=/tpdocker/bin,readonly" \
             --entrypoint=/tpdocker/bin/gate "$owner" gates-wait /say)
-        docker kill --signal "$signal" "$id" >/dev/null
-        code=$(timeout 5 docker wait "$id")
+        # until it has begun to wait, the kernel shields it; again is no harm
+        ended() { docker kill --signal "$signal" "$id" >/dev/null 2>&1 || true; [[ $(docker inspect -f '{{.State.Running}}' "$id") == false ]]; }
+        eventually 20 ended
+        code=$(docker wait "$id")
         docker rm "$id" >/dev/null
         equal "$code" $((128 + $(kill -l "$signal")))
     done
