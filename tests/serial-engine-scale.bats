@@ -5,6 +5,7 @@ load lib/common
 
 setup_file() {
     load lib/common
+    export BATS_TEST_TIMEOUT=900 # a slow machine may take its time
     user_setup api
     k create configmap crowd --from-file "$lib/crowd.py" >/dev/null
     k create -f - >/dev/null <<YAML
@@ -28,7 +29,7 @@ teardown_file() {
 }
 
 serves() { [[ $(k logs crowd) == ready ]]; }
-crowd() { inside timeout 300 python3 -u /lib-of-tests/crowd.py "$@"; }
+crowd() { inside timeout 800 python3 -u /lib-of-tests/crowd.py "$@"; }
 
 # KB of both halves: in the sidecar, in the pod.
 memory() {
