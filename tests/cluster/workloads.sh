@@ -8,8 +8,9 @@ apply() {
 wait_for_workloads() {
     local workloads namespace kind name line
     if [[ -z $own_kubeconfig ]]; then wait_for 60 docker exec "$node" pods-settled || return; fi
+    # (Not those that a test run left which was cut off: they may be on their way out.)
     mapfile -t workloads < <(kubectl get deployments,statefulsets -A --no-headers \
-        -o custom-columns=NS:.metadata.namespace,KIND:.kind,NAME:.metadata.name)
+        -o custom-columns=NS:.metadata.namespace,KIND:.kind,NAME:.metadata.name | grep -v '^tpt-')
     for line in "${workloads[@]}"; do
         read -r namespace kind name <<<"$line"
         kubectl rollout status --timeout 120s -n "$namespace" "$kind/$name" || return

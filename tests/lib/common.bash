@@ -5,6 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 set -o pipefail
+# How often a failed test is tried again. (bats 1.8 takes it from the file alone, not from the environment.)
+BATS_TEST_RETRIES=${TPT_RETRIES:-0}
 
 root=$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)
 lib=$root/tests/lib

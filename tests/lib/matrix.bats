@@ -263,8 +263,11 @@ caller_runs() { json pod caller | jq -e '.status.phase == "Running"'; }
 
 @test "18-19: another user, an image without a shell, a volume that has no place" {
     equal "$(tpd run $(other_options) -u 4321:4321 "$client" cat /var/run/secrets/kubernetes.io/serviceaccount/namespace)" "$NS"
-    build() { docker build -q -t "$1" -f - "$BATS_FILE_TMPDIR" >/dev/null; }
-    image=tpt-$TPT_ID-scratch-$BATS_TEST_TRY_NUMBER
+    # A label of its own: files that build the same at the same time would share an image, and take it from each other.
+    build() { docker build -q -t "$1" --label "for=$1" -f - "$context" >/dev/null; }
+    context=$BATS_TEST_TMPDIR/context image=tpt-$TPT_ID-scratch-$BATS_TEST_TRY_NUMBER
+    mkdir "$context"
+    cp "$BATS_FILE_TMPDIR/tpdocker-test-app" "$context"
     build "$image" <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nENTRYPOINT ["/app"]'
     name=$(name_of scratch)
     tpd run -d --name "$name" $(other_options) -e HTTP_PORT=8080 -p 127.0.0.1::8080 "$image" >/dev/null
