@@ -87,8 +87,8 @@ common_src  := $(sort $(wildcard sidecar-image/common/*.c))
 engine_src  := $(sort $(wildcard sidecar-image/engine/*.c))
 sidecar_src := $(sort $(wildcard sidecar-image/sidecar/*.c))
 agent_src   := $(sort $(wildcard sidecar-image/agent/*.c))
-gate_src    := $(wildcard sidecar-image/gate/gate.c)
-image_src   := $(filter-out %/main.c,$(common_src) $(engine_src) $(sidecar_src) $(agent_src))
+gate_src    := $(sort $(wildcard sidecar-image/gate/*.c))
+image_src   := $(filter-out %/main.c %/gate.c,$(common_src) $(engine_src) $(sidecar_src) $(agent_src) $(gate_src))
 
 test_src := $(sort $(wildcard tests/unit/test_*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -279,10 +279,10 @@ $(O)/tpdocker-agent: $(call objects,$(agent_src) $(common_src) $(engine_src)) $(
 gate_cc    := $(if $(filter release,$(VARIANT)),$(or $(shell command -v musl-gcc),$(CC)),$(CC))
 gate_flags := $(if $(filter release,$(VARIANT)),-Os -static -s $(harden),$(flags_$(VARIANT)) $(link_$(VARIANT)))
 
-$(O)/gate: $(gate_src) sidecar-image/common/gate.h Makefile
+$(O)/gate: $(gate_src) $(wildcard sidecar-image/gate/*.h) sidecar-image/common/gate.h sidecar-image/common/inject.h Makefile
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(gate_cc) -D_GNU_SOURCE -Isidecar-image -std=c11 $(warnings) $(gate_flags) -o $@ $<
+	$(Q)$(gate_cc) -D_GNU_SOURCE -Isidecar-image -std=c11 $(warnings) $(gate_flags) -o $@ $(gate_src)
 
 $(unit_programs): %: %.o $(libtpimage) $(libtpdocker)
 	$(call say,LINK,$@)

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "session/known.h"
+#include "session/inject.h"
 #include "session/up.h"
 
 struct provider_opts {
@@ -232,7 +233,7 @@ static int up(const struct who *w, struct provider_opts *o, const struct tp_run_
 	int rc, code = 0;
 
 	if (tp_session_opts_check(&o->session, err) || tp_up_flags_check(args, err) ||
-	    tp_up_gate_check(o->gate, &o->session, err) ||
+	    tp_up_gate_check(o->gate, &o->session, err) || tp_inject_no_others(&o->session, err) ||
 	    tp_up_idle_parse(o->idle_timeout, &u.idle_ms, err))
 		return -1;
 	tp_session_opts_apply(&o->session);

@@ -75,6 +75,8 @@ static void add_flags(const struct tp_launch *l, const struct tp_launch_env *env
 	for (size_t i = 0; i < a->docker_args.n; i++)
 		if (!l->gate || !is_entrypoint(a->docker_args.v[i]))
 			tp_strv_add(argv, a->docker_args.v[i]);
+	for (size_t i = 0; l->last_env && l->last_env[i]; i++)
+		tp_strv_addf(argv, "--env=%s", l->last_env[i]);
 	/* Ends the flags: nothing that follows can be taken for one. */
 	tp_strv_add(argv, "--");
 	tp_strv_add(argv, a->image);

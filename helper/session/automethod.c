@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "session/inject.h"
 
 #define ANSWER_MS 30000
 #define YES	  "yes\n"
@@ -97,6 +98,26 @@ static void choose(struct tp_session *s, const char *name, const char *why)
 	tp_verbose("--method auto: %s, since %s", name, why);
 }
 
+/* The one method without a packet filter, if what the user asks for goes together with it. */
+static int choose_unfiltered(struct tp_session *s, const char *why, struct tp_err *err)
+{
+	static const char name[] = "inject-tcp";
+	tp_autofree char *reason = tp_asprintf("a packet filter cannot be set here: %s", why);
+	struct tp_err e = { 0 };
+
+	if (!s->record.gate && !s->hostless &&
+	    !tp_method_suits(tp_method_find(name), s->opts, &e) &&
+	    !tp_inject_suits_run(s->args, &e)) {
+		choose(s, name, reason);
+		return 0;
+	}
+	tp_err_set(err, TP_ERR_FAILED, "--method auto: %s", reason);
+	return tp_err_hint(err,
+			   "container takes the capability NET_ADMIN for the sidecar, and a kernel "
+			   "with nf_tables; inject-tcp does not, but cannot serve this session%s%s",
+			   e.msg[0] ? ": " : "", e.msg);
+}
+
 int tp_automethod(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 {
 	TP_AUTO_BUF why = TP_BUF_INIT(1024);
@@ -116,9 +137,5 @@ int tp_automethod(struct tp_session *s, struct tp_cancel *c, struct tp_err *err)
 		}
 		tp_buf_printf(&why, "%s", e.msg);
 	}
-	tp_err_set(err, TP_ERR_FAILED, "--method auto: no method works with this engine: %s",
-		   why.data);
-	return tp_err_hint(
-		err,
-		"each takes the capability NET_ADMIN for the sidecar, and a kernel with nf_tables");
+	return choose_unfiltered(s, why.data, err);
 }

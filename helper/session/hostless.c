@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "session/hostless.h"
+#include "session/inject.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -124,6 +125,8 @@ int tp_hostless_check(const struct tp_session_opts *o, struct tp_err *err)
 			   TP_AGENT_DIR);
 		return how_to(err);
 	}
+	if (tp_inject_no_others(o, err))
+		return -1;
 	if (o->port_forward && strcmp(o->port_forward, "native")) {
 		tp_err_set(err, TP_ERR_USAGE,
 			   "--port-forward %s: that program is not in this image", o->port_forward);

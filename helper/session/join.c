@@ -113,6 +113,8 @@ static int take_session(struct tp_session *s, struct tp_known *k, struct tp_err 
 			"the session %s does not tell what it is; is it of the same version?",
 			tp_known_name(k));
 	strcpy(s->sidecar_id, sidecar);
+	if (k->record.method && tp_method_find(k->record.method))
+		s->method = tp_method_find(k->record.method);
 	s->volumes = volumes ? tp_volumes_wanted(volumes) : TP_VOLUMES_OFF;
 	s->volumes_root = tp_strdup(tp_json_str_at(k->live, "volumesRoot"));
 	for (size_t i = 0; i < tp_json_len(mounts); i++)

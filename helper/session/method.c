@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "session/hostnet.h"
+#include "session/inject.h"
 
 bool tp_method_is_auto(const struct tp_session_opts *o)
 {
@@ -17,6 +18,8 @@ const struct tp_method *tp_method_of(const struct tp_session_opts *o)
 
 const char *tp_method_engine(const struct tp_method *m, const struct tp_session_opts *o)
 {
+	if (tp_inject_is(m))
+		return "none";
 	return m->sshuttle && o->engine && strcmp(o->engine, "sshuttle") == 0 ? "sshuttle" :
 										"native";
 }
@@ -37,6 +40,8 @@ int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, 
 {
 	if (m->host_network && tp_hostnet_suits(o, err))
 		return -1;
+	if (tp_inject_is(m))
+		return tp_inject_suits(o, err);
 	return o->engine ? engine_check(m, o->engine, err) : 0;
 }
 
@@ -46,7 +51,7 @@ int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
 
 	if (!m)
 		return tp_err_set(err, TP_ERR_USAGE,
-				  "--method %s: it is one of container, vpn-tcp and auto",
+				  "--method %s: it is one of container, vpn-tcp, inject-tcp and auto",
 				  o->method);
 	return tp_method_suits(m, o, err);
 }

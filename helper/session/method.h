@@ -17,7 +17,7 @@ int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, 
 bool tp_method_is_auto(const struct tp_session_opts *o);
 /* The method that O names; the default without one, and with "auto" until it is chosen (automethod.h). */
 const struct tp_method *tp_method_of(const struct tp_session_opts *o);
-/* "native" or "sshuttle". */
+/* "native" or "sshuttle"; "none" where programs bring their connections themselves. */
 const char *tp_method_engine(const struct tp_method *m, const struct tp_session_opts *o);
 
 #endif

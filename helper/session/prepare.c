@@ -20,6 +20,7 @@
 #include "session/guardian.h"
 #include "session/hostless.h"
 #include "session/hostnet.h"
+#include "session/inject.h"
 #include "session/keys.h"
 #include "session/known.h"
 #include "session/outsiders.h"
@@ -265,6 +266,7 @@ static int prepare_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 	    (tp_method_is_auto(s->opts) && tp_automethod(s, c, err)))
 		return -1;
 	/* Made in vain, to see that it can be: ports, sysctls, networks. */
+	spec.unfiltered = !s->method->filters;
 	spec.user_image = s->user_image;
 	spec.api_version = tp_engine_api_version(s->engine);
 	body = tp_sidecar_body(&spec, false, err);
@@ -372,6 +374,8 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 	if (tp_session_ask_signals(s))
 		return tp_err_set(err, TP_ERR_FAILED, "signalfd: not supported here");
 	tp_session_opts_docker(o, &g);
+	if (tp_inject_is(s->method) && tp_inject_suits_run(s->args, err))
+		return -1;
 	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
 	    (!s->hostless && tp_docker_endpoint_find(&g, &s->ep, err)) ||
 	    (s->args->image && tp_launch_check(&s->ep, s->args, err)) ||

@@ -17,7 +17,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/trim.h"
+#include "common/gate.h"
 #include "session/ctlsock.h"
+#include "session/inject.h"
 #include "session/program.h"
 #include "session/session.h"
 #include "session/timings.h"
@@ -180,10 +182,19 @@ static int launch(struct tp_session *s, struct tp_err *err)
 			       .env = (const char *const *)s->remote.env.v,
 			       .labels = labels,
 			       .gate = s->volumes != TP_VOLUMES_OFF ? &gate : NULL };
+	TP_AUTO_STRV last = { 0 };
 
 	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod,
 				   s->record.method, tp_volumes_root(s));
 	l.env = (const char *const *)s->remote.env.v;
+	if (tp_inject_is(s->method)) {
+		if (tp_inject_env(s, &last, err))
+			return -1;
+		l.last_env = (const char *const *)last.v;
+		if (!l.gate)
+			gate.address = TP_GATE_NOBODY;
+		l.gate = &gate;
+	}
 	if (tp_launch_start(&l, &s->child, err))
 		return -1;
 	tp_timings_mark("docker run started");

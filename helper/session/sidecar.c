@@ -248,6 +248,12 @@ static void write_mounts(struct tp_jw *w, const struct tp_sidecar_spec *s, bool 
 	tp_jw_end(w);
 }
 
+/* What no filter keeps in has no way out. */
+static bool is_alone(const struct tp_sidecar_spec *s)
+{
+	return s->unfiltered && !s->args->publish.n && !s->args->publish_all;
+}
+
 static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, bool with_socket,
 			     const struct port_list *ports, struct tp_err *err)
 {
@@ -257,14 +263,17 @@ static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, b
 	tp_jw_bool(w, "AutoRemove", true);
 	tp_jw_str(w, "NetworkMode",
 		  s->host_network	  ? "host" :
+		  is_alone(s)		  ? "none" :
 		  tp_sidecar_local_net(a) ? a->networks.v[0] :
 					    "default");
 	tp_jw_array(w, "CapDrop");
 	tp_jw_str(w, NULL, "ALL");
 	tp_jw_end(w);
-	tp_jw_array(w, "CapAdd");
-	tp_jw_str(w, NULL, "NET_ADMIN");
-	tp_jw_end(w);
+	if (!s->unfiltered) {
+		tp_jw_array(w, "CapAdd");
+		tp_jw_str(w, NULL, "NET_ADMIN");
+		tp_jw_end(w);
+	}
 	tp_jw_array(w, "SecurityOpt");
 	tp_jw_str(w, NULL, "no-new-privileges");
 	tp_jw_end(w);

@@ -16,6 +16,7 @@
 #include "session/agent.h"
 #include "session/hostless.h"
 #include "session/hostnet.h"
+#include "session/inject.h"
 #include "session/session.h"
 #include "session/timings.h"
 
@@ -316,12 +317,15 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 		.hostname = s->hostname,
 		.args = tp_session_net_args(s),
 		.host_network = s->method->host_network,
+		.unfiltered = !s->method->filters,
 		.link_socket = tp_link_socket(s->link),
 		.user_image = s->user_image,
 		.api_version = tp_engine_api_version(s->engine),
 		.ipv6 = s->data_engine && !strcmp(s->data_engine, "native") &&
 			!s->method->host_network,
-		.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ? volume : NULL
+		.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name || tp_inject_is(s->method) ?
+				  volume :
+				  NULL
 	};
 
 	if (tp_sidecar_start(s->engine, &spec, sidecar_stderr, s, s->sidecar_id, &s->sidecar_stream,

@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "common/gate.h"
 #include "session/hostnet.h"
+#include "session/inject.h"
 #include "session/session.h"
 #include "session/supervise.h"
 
@@ -47,7 +48,7 @@ int tp_up_idle_parse(const char *text, long long *ms, struct tp_err *err)
 
 int tp_up_gate_check(const char *gate, const struct tp_session_opts *o, struct tp_err *err)
 {
-	if (tp_hostnet_no_joining(o, err))
+	if (tp_hostnet_no_joining(o, err) || (gate && tp_inject_no_others(o, err)))
 		return -1;
 	if (gate && (!*gate || strlen(gate) > TP_GATE_NAME_MAX || strpbrk(gate, "/ \n")))
 		return tp_err_set(err, TP_ERR_USAGE,

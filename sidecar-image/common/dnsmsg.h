@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TP_DNS_PORT	53
 #define TP_DNS_HEADER	12
 #define TP_DNS_MAX	65535
 #define TP_DNS_UDP_MIN	512

@@ -17,6 +17,8 @@
  *               HOSTNAME, nor the names in TPDOCKER_OWN (with commas between), which are the user's
  *     listener  "go", or "fail TEXT": TEXT goes to the container's stderr and it ends with 125
  *
+ * A NAME of "." (TP_GATE_NOBODY) asks nobody: there is nothing to wait for, only the program to be checked (inject.h).
+ *
  * Processes that are started in the container later (docker exec) have only
  * what the container was made with; they can ask for the rest:
  *
@@ -41,6 +43,8 @@
 #define TP_GATE_ENV	"env"
 #define TP_GATE_GO	"go"
 #define TP_GATE_FAIL	"fail "
+
+#define TP_GATE_NOBODY "."
 
 #define TP_GATE_VAR	"TPDOCKER_GATE"
 #define TP_GATE_VAR_OWN "TPDOCKER_OWN"

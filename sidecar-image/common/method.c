@@ -17,6 +17,10 @@ static const struct tp_method methods[] = {
 	  .host_network = true,
 	  .filters = true,
 	  .sshuttle = true },
+	{ .name = "inject-tcp",
+	  .what = "connections of programs that have torsocks preloaded, without a packet filter",
+	  .captured = TP_CAPTURED_CALLS,
+	  .names = TP_NAMES_CALLS },
 };
 
 const struct tp_method *tp_method_at(size_t i)

@@ -13,11 +13,13 @@
 enum tp_captured {
 	TP_CAPTURED_ALL,   /* whatever leaves the network namespace */
 	TP_CAPTURED_SCOPE, /* the networks that the helper names (TP_CTL_CAPTURE) and no more */
+	TP_CAPTURED_CALLS, /* connections of programs, within them (inject.h): there is no engine */
 };
 
 enum tp_names {
 	TP_NAMES_POD,	   /* the pod's name servers, word for word */
 	TP_NAMES_SUFFIXES, /* the same, once the host's own search suffixes are off */
+	TP_NAMES_CALLS,	   /* the agent's resolver, for programs that are captured */
 };
 
 struct tp_method {

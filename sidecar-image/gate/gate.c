@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "common/gate.h"
+#include "common/inject.h"
+#include "gate/preload.h"
 
 /* as docker has them */
 #define EXIT_OURS      125
@@ -28,13 +30,12 @@
 extern char **environ;
 
 /* One write, so that the line stays whole beside what others write. */
-static _Noreturn void quit(int code, const char *a, const char *b, const char *c)
+static _Noreturn void say_and_quit(int code, const char *const parts[], size_t n_parts)
 {
 	static char line[TP_GATE_TEXT_MAX + PATH_MAX + 256];
-	const char *const parts[] = { "tpdocker: ", a, b, c, "\n" };
 	size_t n = 0;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (size_t i = 0; i < n_parts; i++) {
 		size_t len = strlen(parts[i]);
 
 		if (len > sizeof(line) - n)
@@ -46,6 +47,10 @@ static _Noreturn void quit(int code, const char *a, const char *b, const char *c
 		_exit(code); /* nobody reads it: the code says enough */
 	_exit(code);
 }
+
+#define quit(code, ...)                                                         \
+	say_and_quit(code, (const char *const[]){ "tpdocker: ", __VA_ARGS__, "\n" }, \
+		     sizeof((const char *const[]){ "tpdocker: ", __VA_ARGS__, "\n" }) / sizeof(char *))
 
 static void on_signal(int sig)
 {
@@ -330,6 +335,21 @@ static int runnable(const char *path)
 	return access(path, X_OK) < 0 ? errno : 0;
 }
 
+/* With method inject-tcp a program that has nothing preloaded would have no way out, or another. */
+static void check_injected(const char *path)
+{
+	const char *preload = getenv(TP_INJECT_VAR_LIBRARY), *why;
+	size_t n = strlen(TP_INJECT_LIBRARY);
+
+	if (!preload || strncmp(preload, TP_INJECT_LIBRARY, n) ||
+	    (preload[n] && preload[n] != ':'))
+		return;
+	why = preload_reason(preload_check(path));
+	if (*why)
+		quit(EXIT_OURS, path, ": --method inject-tcp cannot serve it: ", why,
+		     "; --method container can");
+}
+
 static _Noreturn void cannot_run(const char *name, int e)
 {
 	quit(e == ENOENT || e == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_RUN, name,
@@ -346,6 +366,7 @@ static _Noreturn void become(char **argv)
 	if (strchr(argv[0], '/')) {
 		e = runnable(argv[0]);
 		if (!e) {
+			check_injected(argv[0]);
 			execve(argv[0], argv, environ);
 			e = errno;
 		}
@@ -366,6 +387,7 @@ static _Noreturn void become(char **argv)
 		strcpy(path + n, argv[0]);
 		if (runnable(path))
 			continue;
+		check_injected(path);
 		execve(path, argv, environ);
 		cannot_run(path, errno);
 	}
@@ -390,6 +412,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3 || (!export && !entry && argc < 4))
 		quit(EXIT_OURS, "usage: gate NAME[/TAG] [--env] PROGRAM [ARG...]", "", "");
+	if (!strcmp(address, TP_GATE_NOBODY))
+		become(argv + 2);
 	mortal();
 	sock = reach(address_of(address), &tag);
 	introduce(sock, entry ? TP_GATE_HELLO : TP_GATE_ASK, tag);

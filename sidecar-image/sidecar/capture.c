@@ -27,6 +27,12 @@
 
 static unsigned int last_port; /* 0: none yet */
 
+/* Nothing takes connections here: programs bring them. */
+static bool is_injected(const struct sidecar *s)
+{
+	return s->method->captured == TP_CAPTURED_CALLS;
+}
+
 static int set_rules(struct sidecar *s, struct tp_err *err)
 {
 	if (s->hostfilter)
@@ -62,6 +68,8 @@ int capture_prepare(struct sidecar *s, struct tp_err *err)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = DIR_NOTIFY };
 
+	if (is_injected(s))
+		return 0;
 	unlink(DIR_NOTIFY);
 	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->notify < 0 || bind(s->notify, (struct sockaddr *)&sun, sizeof(sun)) < 0)
@@ -116,12 +124,13 @@ static void forget(struct sidecar *s)
 	tp_close_p(&s->capture_fd);
 	tp_close_p(&s->transport_fd);
 	mux_close(tp_steal(&s->tunnel));
+	inject_close(s);
 }
 
 static void on_capture_end(struct sidecar *s, const char *why)
 {
 	/* not even its rules could be set: the older way, then */
-	if (!s->native && !s->captured && !s->ready_said && strcmp(s->sshuttle_by, "nft") == 0 &&
+	if (!s->native && !is_injected(s) && !s->captured && !s->ready_said && strcmp(s->sshuttle_by, "nft") == 0 &&
 	    s->capture_backoff_ms) {
 		sidecar_sendf(s, TP_CTL_WARN, "%s; trying with iptables", why);
 		s->sshuttle_by = "nat";
@@ -204,6 +213,10 @@ static void start_native(struct sidecar *s)
 
 void capture_start(struct sidecar *s)
 {
+	if (is_injected(s)) {
+		ssh_capture_offered(s);
+		return;
+	}
 	if (!s->native && !s->hostfilter)
 		filter_drop_capture(last_port);
 	last_port = free_port(s);
@@ -265,6 +278,15 @@ static void on_probe(void *arg, int events)
 		return;
 	}
 	s->probe_got += (size_t)n;
+	if (is_injected(s) && !s->probe_greeted) {
+		int rc = inject_probe_answer(s->probe_buf, &s->probe_got);
+
+		if (rc < 0)
+			probe_failed(s, "the agent's SOCKS server refused");
+		if (rc)
+			return;
+		s->probe_greeted = true;
+	}
 	s->probe_buf[s->probe_got] = '\0';
 	if (!strchr(s->probe_buf, '\n') && s->probe_got < sizeof(s->probe_buf) - 1)
 		return;
@@ -287,13 +309,26 @@ static void on_probe_timeout(void *arg)
 	probe_failed(s, "no answer");
 }
 
+/* By way of the capture; -1 with errno. */
+static int probe_connect(const struct sidecar *s)
+{
+	int fd;
+
+	if (is_injected(s))
+		return inject_probe(&s->probe);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&s->probe, sizeof(s->probe)) < 0 &&
+	    errno != EINPROGRESS)
+		tp_close_p(&fd);
+	return fd;
+}
+
 void probe_start(struct sidecar *s)
 {
 	s->probe_got = 0;
-	s->probe_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->probe_fd < 0 ||
-	    (connect(s->probe_fd, (struct sockaddr *)&s->probe, sizeof(s->probe)) < 0 &&
-	     errno != EINPROGRESS)) {
+	s->probe_greeted = false;
+	s->probe_fd = probe_connect(s);
+	if (s->probe_fd < 0) {
 		probe_failed(s, strerror(errno));
 		return;
 	}

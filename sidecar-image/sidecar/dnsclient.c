@@ -189,23 +189,30 @@ static int open_port(int type, uint16_t port, bool everywhere)
 	return -1;
 }
 
+static bool listen_at(struct dnsfwd *d, uint16_t port)
+{
+	struct sidecar *s = d->s;
+
+	if (forwards_wants(s, port) || tohost_wants(s, port))
+		return false;
+	d->udp = open_port(SOCK_DGRAM, port, s->hostfilter != NULL);
+	d->tcp = d->udp >= 0 ? open_port(SOCK_STREAM, port, s->hostfilter != NULL) : -1;
+	if (d->tcp < 0)
+		tp_close_p(&d->udp);
+	d->port = port;
+	return d->tcp >= 0;
+}
+
 int dns_listen(struct dnsfwd *d, struct tp_err *err)
 {
 	struct sidecar *s = d->s;
-	uint16_t port;
+	/* Nothing brings questions here where there is no filter: they have to be asked at the port. */
+	bool done = !s->method->filters && listen_at(d, TP_DNS_PORT);
 
-	for (port = FIRST_PORT; port < FIRST_PORT + PORTS; port++) {
-		if (forwards_wants(s, port) || tohost_wants(s, port))
-			continue;
-		d->udp = open_port(SOCK_DGRAM, port, s->hostfilter != NULL);
-		d->tcp = d->udp >= 0 ? open_port(SOCK_STREAM, port, s->hostfilter != NULL) : -1;
-		if (d->tcp >= 0)
-			break;
-		tp_close_p(&d->udp);
-	}
-	if (d->udp < 0)
+	for (uint16_t port = FIRST_PORT; !done && port < FIRST_PORT + PORTS; port++)
+		done = listen_at(d, port);
+	if (!done)
 		return tp_err_errno(err, errno, "cannot listen for DNS");
-	d->port = port;
 	d->udp_watch = tp_watch_add(s->loop, d->udp, TP_READ, on_udp, d);
 	d->tcp_watch = tp_watch_add(s->loop, d->tcp, TP_READ, on_tcp, d);
 	return 0;

@@ -92,15 +92,15 @@ struct mux_forwards *mux_forwards_open(struct sidecar *s, mux_answer_fn *answer,
 	return m;
 }
 
-uint32_t mux_forward(struct mux_forwards *m, bool open, const char *bind, unsigned port,
-		     const char *host, unsigned host_port)
+static uint32_t ask(struct mux_forwards *m, bool open, uint32_t kind, const char *bind,
+		    unsigned port, const char *host, unsigned host_port)
 {
 	TP_AUTO_BUF body = TP_BUF_INIT(512);
 	TP_AUTO_BUF out = TP_BUF_INIT(512);
 
 	mux_put32(&body, open ? MUX_C_OPEN_FWD : MUX_C_CLOSE_FWD);
 	mux_put32(&body, ++m->last_request);
-	mux_put32(&body, MUX_FWD_REMOTE);
+	mux_put32(&body, kind);
 	mux_put_string(&body, bind);
 	mux_put32(&body, port);
 	mux_put_string(&body, host);
@@ -110,4 +110,16 @@ uint32_t mux_forward(struct mux_forwards *m, bool open, const char *bind, unsign
 	if (send(m->fd, out.data, out.len, MSG_NOSIGNAL) != (ssize_t)out.len)
 		return 0;
 	return m->last_request;
+}
+
+uint32_t mux_forward(struct mux_forwards *m, bool open, const char *bind, unsigned port,
+		     const char *host, unsigned host_port)
+{
+	return ask(m, open, MUX_FWD_REMOTE, bind, port, host, host_port);
+}
+
+uint32_t mux_forward_local(struct mux_forwards *m, bool open, const char *bind, unsigned port,
+			   const char *host, unsigned host_port)
+{
+	return ask(m, open, MUX_FWD_LOCAL, bind, port, host, host_port);
 }

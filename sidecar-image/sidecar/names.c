@@ -10,6 +10,7 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/dnsmsg.h"
 #include "sidecar/sidecar.h"
 
 /* An IPv6 nameserver cannot be asked from a container without IPv6; this
@@ -65,12 +66,17 @@ static int apply_resolv(struct sidecar *s, const char *text, size_t n, struct tp
 	TP_AUTO_BUF out = TP_BUF_INIT(1 << 20);
 	TP_AUTO_STRV v4 = { 0 };
 	struct tp_resolv r;
-	int rc;
+	int rc = 0;
+
+	if (!s->method->filters && dnsfwd_port(s->dnsfwd) == TP_DNS_PORT) {
+		tp_strv_add(&v4, "127.0.0.1");
+		change.ns = &v4;
+	}
 
 	if (tp_resolv_edit(text, n, &change, &out) < 0)
 		return tp_err_set(err, TP_ERR_FAILED, "the pod's resolv.conf is too long");
 	tp_resolv_parse(&r, out.data, out.len);
-	if (replace_v6(&r, &v4)) {
+	if (s->method->filters && replace_v6(&r, &v4)) {
 		tp_buf_reset(&out);
 		change.ns = &v4;
 		if (tp_resolv_edit(text, n, &change, &out) < 0)
@@ -79,7 +85,7 @@ static int apply_resolv(struct sidecar *s, const char *text, size_t n, struct tp
 		tp_resolv_parse(&r, out.data, out.len);
 	}
 	rc = write_in_place("/etc/resolv.conf", &out, err);
-	if (rc == 0)
+	if (rc == 0 && s->method->filters)
 		rc = filter_names(s, &r, dnsfwd_port(s->dnsfwd), err);
 	dnsfwd_config(s->dnsfwd, &r.search);
 	tp_resolv_free(&r);

@@ -295,7 +295,8 @@ static int prepare(struct sidecar *s, struct tp_err *err)
 		return -1;
 	ssh_start(s);
 	link_check(s);
-	if (dnsfwd_start(s, err) < 0 || (!s->hostfilter && filter_prepare(s, err) < 0) ||
+	if (dnsfwd_start(s, err) < 0 ||
+	    (s->method->filters && !s->hostfilter && filter_prepare(s, err) < 0) ||
 	    tohost_start(s, err) < 0)
 		return -1;
 	sidecar_timing(s, "prepared");

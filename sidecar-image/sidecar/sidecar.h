@@ -67,6 +67,7 @@ struct door;
 struct gates;
 struct forwards;
 struct hostfilter;
+struct inject;
 struct tohost;
 struct mux_forwards;
 struct mux_session;
@@ -133,9 +134,11 @@ struct sidecar {
 	struct tp_watch *probe_watch;
 	struct tp_timer *probe_timer;
 	size_t probe_got;
+	bool probe_greeted; /* a SOCKS server's answer has been taken off */
 	char probe_buf[80];
 
 	struct hostfilter *hostfilter; /* NULL: the namespace is our own */
+	struct inject *inject;	       /* inject.c */
 	struct dnsfwd *dnsfwd;
 	struct gates *gates;	     /* hold.c */
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
@@ -190,7 +193,8 @@ struct mux_session *mux_open_subsystem(struct sidecar *s, const char *name, int 
 				       struct tp_err *e);
 void mux_close(struct mux_session *m); /* NULL is allowed; ON_END is not called */
 
-/* muxfwd.c: remote forwards at the master: BIND:PORT in the pod to HOST:HOST_PORT here. Each
+/* muxfwd.c: forwards at the master: BIND:PORT in the pod to HOST:HOST_PORT here, or (local) BIND:PORT here to
+ * HOST:HOST_PORT in the pod. Each
  * request has a number (0: the way to the master is gone), and ANSWER is called with it later; it
  * must not close the forwards. ENDED: the connection to the master is over; close it then. */
 typedef void mux_answer_fn(void *arg, uint32_t request, bool ok);
@@ -199,6 +203,8 @@ struct mux_forwards *mux_forwards_open(struct sidecar *s, mux_answer_fn *answer,
 void mux_forwards_close(struct mux_forwards *m); /* NULL is allowed */
 uint32_t mux_forward(struct mux_forwards *m, bool open, const char *bind, unsigned port,
 		     const char *host, unsigned host_port);
+uint32_t mux_forward_local(struct mux_forwards *m, bool open, const char *bind, unsigned port,
+			   const char *host, unsigned host_port);
 
 /* forward.c: ports of the pod that lead here. TEXT as in TP_CTL_EXPOSE; -1 if it is something else. */
 int forwards_add(struct sidecar *s, const char *text);
@@ -224,6 +230,16 @@ void capture_restart(struct sidecar *s); /* a fresh one for the next link */
 void capture_session_ended(struct sidecar *s);
 void probe_start(struct sidecar *s);
 void probe_stop(struct sidecar *s);
+
+/* inject.c: where programs send their connections by themselves (TP_CAPTURED_CALLS): the server for them, as
+ * S->tunnel. 0 or -1 ERR. */
+int inject_open(struct sidecar *s, int err_fd, void (*on_end)(struct sidecar *s, int code),
+		struct tp_err *err);
+void inject_close(struct sidecar *s); /* not S->tunnel, which is the caller's */
+/* A connection to TO by way of it, whose answer is yet to come; -1 with errno. */
+int inject_probe(const struct sockaddr_in *to);
+/* The N bytes that came first: 0 they are the server's yes, and taken off; 1 more is needed; -1 it says no. */
+int inject_probe_answer(char *p, size_t *n);
 
 /* filter.c */
 int filter_networks(struct sidecar *s, struct tp_err *err);

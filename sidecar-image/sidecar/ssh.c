@@ -128,6 +128,7 @@ static bool close_sessions(struct sidecar *s)
 	mux_close(tp_steal(&s->describe));
 	mux_close(tp_steal(&s->dns_session));
 	mux_close(tp_steal(&s->tunnel));
+	inject_close(s);
 	door_close(s);
 	dnsfwd_channel(s->dnsfwd, -1);
 	dnsfwd_uncheck(s->dnsfwd);
@@ -366,6 +367,11 @@ static void open_tunnel(struct sidecar *s, int err_fd)
 {
 	struct tp_err err;
 
+	if (s->method->captured == TP_CAPTURED_CALLS) {
+		if (!s->tunnel && inject_open(s, err_fd, on_tunnel_end, &err) < 0)
+			redial(s, err.msg);
+		return;
+	}
 	if (s->capture_fd < 0 || s->tunnel)
 		return;
 	s->tunnel = mux_open(s, s->native ? TP_AGENT_PROGRAM " engine" : TP_AGENT_PROGRAM " tunnel",
