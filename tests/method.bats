@@ -35,16 +35,17 @@ teardown() { check_teardown; }
 USER 0
 RUN rm /usr/sbin/nft
 USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
-    try run --method auto --image "$image" --swap-deployment api "$client" true
+    # inject-tcp would do, but for what it cannot have
+    try run --method auto --engine native --image "$image" --swap-deployment api "$client" true
     equal "$status" 125
-    matches "$err" '--method auto: no method works with this engine: .*nft' 'NET_ADMIN'
+    matches "$err" '--method auto: a packet filter cannot be set here: .*nft' 'NET_ADMIN' '--engine: connections go through SOCKS'
     lacks "$err" 'swapped out'
 }
 
 @test "what is no method, and an engine that a method cannot have" {
     try run --method pigeon "$client" true
     equal "$status" 125
-    matches "$err" '--method pigeon: it is one of container, vpn-tcp and auto'
+    matches "$err" '--method pigeon: it is one of container, vpn-tcp, inject-tcp and auto'
     try run --engine pigeon "$client" true
     equal "$status" 125
     matches "$err" '--engine pigeon: it is one of native and sshuttle'

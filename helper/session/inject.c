@@ -76,7 +76,7 @@ int tp_inject_no_others(const struct tp_session_opts *o, struct tp_err *err)
 /* The last of LIST that sets it: its value within the list, or NULL. */
 static const char *value_in(char *const *list, size_t n)
 {
-	static const char name[] = TP_INJECT_VAR_LIBRARY;
+	static const char name[] = TP_INJECT_VAR_PRELOAD;
 	const char *value = NULL;
 
 	for (size_t i = 0; i < n; i++) {
@@ -110,15 +110,15 @@ int tp_inject_env(const struct tp_session *s, struct tp_strv *env, struct tp_err
 
 	if (tp_launch_user_env_names(&files, &names, err))
 		return -1;
-	if (!more && tp_strv_has(&names, TP_INJECT_VAR_LIBRARY))
+	if (!more && tp_strv_has(&names, TP_INJECT_VAR_PRELOAD))
 		return tp_err_set(err, TP_ERR_USAGE,
-				  "--env-file: give " TP_INJECT_VAR_LIBRARY
+				  "--env-file: give " TP_INJECT_VAR_PRELOAD
 				  " with -e, as --method inject-tcp has something to put before it");
 	if (!more)
 		more = value_in(s->remote.env.v, s->remote.env.n);
 	if (!more)
 		more = image_value(s->user_image);
-	tp_strv_addf(env, "%s=%s%s%s", TP_INJECT_VAR_LIBRARY, TP_INJECT_LIBRARY,
+	tp_strv_addf(env, "%s=%s%s%s", TP_INJECT_VAR_PRELOAD, TP_INJECT_PRELOAD,
 		     more && *more ? ":" : "", more ? more : "");
 	tp_strv_addf(env, "%s=%s", TP_INJECT_VAR_CONFIG, TP_INJECT_CONFIG);
 	return 0;

@@ -338,10 +338,10 @@ static int runnable(const char *path)
 /* With method inject-tcp a program that has nothing preloaded would have no way out, or another. */
 static void check_injected(const char *path)
 {
-	const char *preload = getenv(TP_INJECT_VAR_LIBRARY), *why;
-	size_t n = strlen(TP_INJECT_LIBRARY);
+	const char *preload = getenv(TP_INJECT_VAR_PRELOAD), *why;
+	size_t n = strlen(TP_INJECT_PRELOAD);
 
-	if (!preload || strncmp(preload, TP_INJECT_LIBRARY, n) ||
+	if (!preload || strncmp(preload, TP_INJECT_PRELOAD, n) ||
 	    (preload[n] && preload[n] != ':'))
 		return;
 	why = preload_reason(preload_check(path));
