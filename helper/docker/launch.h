@@ -25,8 +25,9 @@ struct tp_launch {
 		netns_container; /* the sidecar's ID: --network container:...; NULL: the user's own flags say */
 	const char *const
 		*env; /* the pod's, "K=V", NULL-terminated; the user's own -e and --env-file win */
-	const char *const *last_env; /* "K=V" that win over the user's own; no secrets. May be NULL */
-	const char *const *labels;	   /* "k=v" of ours */
+	const char *const
+		*last_env;	   /* "K=V" that win over the user's own; no secrets. May be NULL */
+	const char *const *labels; /* "k=v" of ours */
 	const struct tp_launch_gate *gate; /* or NULL */
 };
 

@@ -111,9 +111,10 @@ int tp_inject_env(const struct tp_session *s, struct tp_strv *env, struct tp_err
 	if (tp_launch_user_env_names(&files, &names, err))
 		return -1;
 	if (!more && tp_strv_has(&names, TP_INJECT_VAR_PRELOAD))
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "--env-file: give " TP_INJECT_VAR_PRELOAD
-				  " with -e, as --method inject-tcp has something to put before it");
+		return tp_err_set(
+			err, TP_ERR_USAGE,
+			"--env-file: give " TP_INJECT_VAR_PRELOAD
+			" with -e, as --method inject-tcp has something to put before it");
 	if (!more)
 		more = value_in(s->remote.env.v, s->remote.env.n);
 	if (!more)

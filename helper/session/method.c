@@ -50,8 +50,9 @@ int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
 	const struct tp_method *m = tp_method_of(o);
 
 	if (!m)
-		return tp_err_set(err, TP_ERR_USAGE,
-				  "--method %s: it is one of container, vpn-tcp, inject-tcp and auto",
-				  o->method);
+		return tp_err_set(
+			err, TP_ERR_USAGE,
+			"--method %s: it is one of container, vpn-tcp, inject-tcp and auto",
+			o->method);
 	return tp_method_suits(m, o, err);
 }

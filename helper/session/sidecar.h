@@ -23,7 +23,7 @@ struct tp_sidecar_spec {
 	bool ipv6; /* it is to have IPv6 inside, which engines turn off: without an address no packet gets as far as the packet filter */
 	const char *
 		volume; /* that brings the entry gate to containers (tp_record_volume); NULL: none */
-	bool unfiltered;   /* no packet filter, so no NET_ADMIN; and no network, unless ports are published */
+	bool unfiltered; /* no packet filter, so no NET_ADMIN; and no network, unless ports are published */
 	bool host_network; /* in the machine's own network namespace: ARGS have nothing to say */
 };
 

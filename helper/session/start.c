@@ -309,24 +309,24 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 {
 	struct tp_session *s = arg;
 	tp_autofree char *volume = tp_record_volume(&s->record);
-	struct tp_sidecar_spec spec = {
-		.session = s->record.id,
-		.by = s->record.by,
-		.image = s->opts->image,
-		.name = s->record.name,
-		.hostname = s->hostname,
-		.args = tp_session_net_args(s),
-		.host_network = s->method->host_network,
-		.unfiltered = !s->method->filters,
-		.link_socket = tp_link_socket(s->link),
-		.user_image = s->user_image,
-		.api_version = tp_engine_api_version(s->engine),
-		.ipv6 = s->data_engine && !strcmp(s->data_engine, "native") &&
-			!s->method->host_network,
-		.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name || tp_inject_is(s->method) ?
-				  volume :
-				  NULL
-	};
+	struct tp_sidecar_spec spec = { .session = s->record.id,
+					.by = s->record.by,
+					.image = s->opts->image,
+					.name = s->record.name,
+					.hostname = s->hostname,
+					.args = tp_session_net_args(s),
+					.host_network = s->method->host_network,
+					.unfiltered = !s->method->filters,
+					.link_socket = tp_link_socket(s->link),
+					.user_image = s->user_image,
+					.api_version = tp_engine_api_version(s->engine),
+					.ipv6 = s->data_engine &&
+						!strcmp(s->data_engine, "native") &&
+						!s->method->host_network,
+					.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ||
+								  tp_inject_is(s->method) ?
+							  volume :
+							  NULL };
 
 	if (tp_sidecar_start(s->engine, &spec, sidecar_stderr, s, s->sidecar_id, &s->sidecar_stream,
 			     c, err))

@@ -44,7 +44,7 @@
 #define TP_GATE_GO	"go"
 #define TP_GATE_FAIL	"fail "
 
-#define TP_GATE_NOBODY "."
+#define TP_GATE_NOBODY	"."
 
 #define TP_GATE_VAR	"TPDOCKER_GATE"
 #define TP_GATE_VAR_OWN "TPDOCKER_OWN"

@@ -12,10 +12,10 @@
 
 #include "common/gate.h"
 
-#define TP_INJECT_PORT	  61319
+#define TP_INJECT_PORT 61319
 /* Ours keeps from torsocks what it does not expect (preload/inject.c). */
-#define TP_INJECT_PRELOAD TP_GATE_DIR "/libtpdocker-inject.so:" TP_GATE_DIR "/libtorsocks.so"
-#define TP_INJECT_CONFIG  TP_GATE_DIR "/torsocks.conf"
+#define TP_INJECT_PRELOAD     TP_GATE_DIR "/libtpdocker-inject.so:" TP_GATE_DIR "/libtorsocks.so"
+#define TP_INJECT_CONFIG      TP_GATE_DIR "/torsocks.conf"
 
 #define TP_INJECT_VAR_PRELOAD "LD_PRELOAD"
 #define TP_INJECT_VAR_CONFIG  "TORSOCKS_CONF_FILE"

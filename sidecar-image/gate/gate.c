@@ -48,9 +48,10 @@ static _Noreturn void say_and_quit(int code, const char *const parts[], size_t n
 	_exit(code);
 }
 
-#define quit(code, ...)                                                         \
-	say_and_quit(code, (const char *const[]){ "tpdocker: ", __VA_ARGS__, "\n" }, \
-		     sizeof((const char *const[]){ "tpdocker: ", __VA_ARGS__, "\n" }) / sizeof(char *))
+#define quit(code, ...)                                                                 \
+	say_and_quit(code, (const char *const[]){ "tpdocker: ", __VA_ARGS__, "\n" },    \
+		     sizeof((const char *const[]){ "tpdocker: ", __VA_ARGS__, "\n" }) / \
+			     sizeof(char *))
 
 static void on_signal(int sig)
 {
@@ -341,8 +342,7 @@ static void check_injected(const char *path)
 	const char *preload = getenv(TP_INJECT_VAR_PRELOAD), *why;
 	size_t n = strlen(TP_INJECT_PRELOAD);
 
-	if (!preload || strncmp(preload, TP_INJECT_PRELOAD, n) ||
-	    (preload[n] && preload[n] != ':'))
+	if (!preload || strncmp(preload, TP_INJECT_PRELOAD, n) || (preload[n] && preload[n] != ':'))
 		return;
 	why = preload_reason(preload_check(path));
 	if (*why)

@@ -25,6 +25,8 @@ static __attribute__((constructor)) void begin(void)
 
 /* ------------------------------------------------------- system calls */
 
+#if defined(__x86_64__) || defined(__aarch64__) /* elsewhere they are torsocks' as they come */
+
 typedef long syscall_fn(long number, ...);
 
 #if defined(__x86_64__)
@@ -41,7 +43,7 @@ static long direct(long n, const long a[6])
 			 : "rcx", "r11", "memory");
 	return rc;
 }
-#elif defined(__aarch64__)
+#else
 static long direct(long n, const long a[6])
 {
 	register long x8 __asm__("x8") = n;
@@ -58,8 +60,6 @@ static long direct(long n, const long a[6])
 			 : "memory");
 	return x0;
 }
-#else
-#error "a system call on this machine"
 #endif
 
 static bool is_of_connections(long n)
@@ -103,6 +103,8 @@ long syscall(long number, ...)
 	return rc;
 }
 
+#endif
+
 /* --------------------------------------------------------------- names */
 
 static char *no_aliases[] = { NULL };
@@ -114,10 +116,10 @@ static struct hostent *whole(struct hostent *h)
 	return h;
 }
 
-#define NEXT(name)                                                     \
-	static __typeof__(name) *next;                                 \
-                                                                       \
-	if (!next)                                                     \
+#define NEXT(name)                     \
+	static __typeof__(name) *next; \
+                                       \
+	if (!next)                     \
 		next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);
 
 struct hostent *gethostbyname(const char *name)

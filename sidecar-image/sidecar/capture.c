@@ -130,8 +130,8 @@ static void forget(struct sidecar *s)
 static void on_capture_end(struct sidecar *s, const char *why)
 {
 	/* not even its rules could be set: the older way, then */
-	if (!s->native && !is_injected(s) && !s->captured && !s->ready_said && strcmp(s->sshuttle_by, "nft") == 0 &&
-	    s->capture_backoff_ms) {
+	if (!s->native && !is_injected(s) && !s->captured && !s->ready_said &&
+	    strcmp(s->sshuttle_by, "nft") == 0 && s->capture_backoff_ms) {
 		sidecar_sendf(s, TP_CTL_WARN, "%s; trying with iptables", why);
 		s->sshuttle_by = "nat";
 	} else {

@@ -33,8 +33,8 @@ struct inject {
 	size_t got;
 	unsigned port; /* in the pod; 0: not known */
 	struct mux_forwards *mux;
-	uint32_t request;		/* the forward to it */
-	uint32_t to_pod[MAX_TO_POD];	/* those of the ports that lead to the pod's */
+	uint32_t request;	     /* the forward to it */
+	uint32_t to_pod[MAX_TO_POD]; /* those of the ports that lead to the pod's */
 };
 
 static struct inject *inject(struct sidecar *s)
@@ -95,7 +95,8 @@ static void on_answer(void *arg, uint32_t request, bool ok)
 	for (size_t k = 0; k < s->n_to_pod && !ok; k++)
 		if (i->to_pod[k] == request)
 			sidecar_sendf(s, TP_CTL_WARN,
-				      "--to-pod %u: the port is taken in the container", s->to_pod[k]);
+				      "--to-pod %u: the port is taken in the container",
+				      s->to_pod[k]);
 }
 
 static void on_mux_end(void *arg)

@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum preload v;
 	const char *linker = preload_linker(p, size, &v);
 
-	if (linker && (linker < p || linker >= p + size ||
-		       !memchr(linker, 0, size - (size_t)(linker - p))))
+	if (linker &&
+	    (linker < p || linker >= p + size || !memchr(linker, 0, size - (size_t)(linker - p))))
 		abort();
 	if (!linker && v != PRELOAD_FINE && !*preload_reason(v))
 		abort();

@@ -129,7 +129,8 @@ serve() {
     else
         k exec "$pod" -c app -- cat /proc/1/environ >"$BATS_TEST_TMPDIR/real"
         sh_in 'cat /proc/1/environ' >"$BATS_TEST_TMPDIR/env"
-        "$lib/environ.py" "$BATS_TEST_TMPDIR/real" "$BATS_TEST_TMPDIR/env" HOSTNAME HOME PATH 'TELEPRESENCE_*' 'TPDOCKER_*'
+        "$lib/environ.py" "$BATS_TEST_TMPDIR/real" "$BATS_TEST_TMPDIR/env" HOSTNAME HOME PATH 'TELEPRESENCE_*' 'TPDOCKER_*' \
+            $(if [[ $method == inject-tcp ]]; then echo LD_PRELOAD 'TORSOCKS_*'; fi)
         equal "$(sh_in 'printf %s. "$TRAILING_NEWLINE"')" $'ends with two newlines\n\n.'
         equal "$(inside printenv DOLLAR)" 'costs $5, ${HOME} and $(PLAIN)'
     fi
@@ -269,6 +270,13 @@ caller_runs() { json pod caller | jq -e '.status.phase == "Running"'; }
     mkdir "$context"
     cp "$BATS_FILE_TMPDIR/tpdocker-test-app" "$context"
     build "$image" <<<$'FROM scratch\nCOPY tpdocker-test-app /app\nENTRYPOINT ["/app"]'
+    if [[ $method == inject-tcp ]]; then
+        # by design: nothing can be preloaded into what is static
+        try run $(other_options) "$image"
+        equal "$status" 125
+        matches "$err" '/app: --method inject-tcp cannot serve it: it is statically linked; --method container can'
+        return 0
+    fi
     name=$(name_of scratch)
     tpd run -d --name "$name" $(other_options) -e HTTP_PORT=8080 -p 127.0.0.1::8080 "$image" >/dev/null
     port=$(docker port "$(sidecar_of "$name")" 8080)

@@ -172,7 +172,8 @@ static void broken(void **state)
 		memcpy(bent, whole, n);
 		bent[k / 8] ^= (char)(1 << k % 8);
 		linker = preload_linker(bent, n, &v);
-		assert_true(!linker || (linker >= bent && memchr(linker, 0, n - (size_t)(linker - bent))));
+		assert_true(!linker ||
+			    (linker >= bent && memchr(linker, 0, n - (size_t)(linker - bent))));
 		free(bent);
 	}
 }
