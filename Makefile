@@ -82,13 +82,14 @@ cmocka_libs   = $(eval cmocka_libs := $$(shell pkg-config --libs cmocka))$(cmock
 
 helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null)))
 base_src    := $(filter-out helper/base/json.c,$(sort $(wildcard helper/base/*.c)))
-shared_src  := sidecar-image/common/method.c
+shared_src  := sidecar-image/common/method.c sidecar-image/common/nameline.c
 common_src  := $(sort $(wildcard sidecar-image/common/*.c))
+names_src   := $(sort $(wildcard sidecar-image/names/*.c))
 engine_src  := $(sort $(wildcard sidecar-image/engine/*.c))
 sidecar_src := $(sort $(wildcard sidecar-image/sidecar/*.c))
 agent_src   := $(sort $(wildcard sidecar-image/agent/*.c))
 gate_src    := $(sort $(wildcard sidecar-image/gate/*.c))
-image_src   := $(filter-out %/main.c %/gate.c,$(common_src) $(engine_src) $(sidecar_src) $(agent_src) $(gate_src))
+image_src   := $(filter-out %/main.c %/gate.c,$(common_src) $(engine_src) $(names_src) $(sidecar_src) $(agent_src) $(gate_src))
 
 test_src := $(sort $(wildcard tests/unit/test_*.c))
 fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
@@ -267,7 +268,7 @@ $(O)/tpdocker: $(O)/helper/main.o $(libtpdocker)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ $(pkg_libs) $(LDLIBS)
 
-$(O)/tpdocker-sidecar: $(call objects,$(sidecar_src) $(common_src) $(engine_src)) $(libtpbase)
+$(O)/tpdocker-sidecar: $(call objects,$(sidecar_src) $(common_src) $(engine_src) $(names_src)) $(libtpbase)
 	$(call say,LINK,$@)
 	$(Q)$(link) $^ $(LDLIBS)
 
@@ -283,6 +284,8 @@ $(O)/gate: $(gate_src) $(wildcard sidecar-image/gate/*.h) sidecar-image/common/g
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(gate_cc) -D_GNU_SOURCE -Isidecar-image -std=c11 $(warnings) $(gate_flags) -o $@ $(gate_src)
+
+$(O)/tests/unit/test_names: LDLIBS += -lresolv
 
 $(unit_programs): %: %.o $(libtpimage) $(libtpdocker)
 	$(call say,LINK,$@)
