@@ -45,7 +45,7 @@ USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
 @test "what is no method, and an engine that a method cannot have" {
     try run --method pigeon "$client" true
     equal "$status" 125
-    matches "$err" '--method pigeon: it is one of container, vpn-tcp, inject-tcp and auto'
+    matches "$err" '--method pigeon: it is one of container, vpn-tcp, teleproxy, inject-tcp and auto'
     try run --engine pigeon "$client" true
     equal "$status" 125
     matches "$err" '--engine pigeon: it is one of native and sshuttle'

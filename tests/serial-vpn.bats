@@ -193,7 +193,7 @@ not_connected() { [[ -z $(our_containers) ]]; }
     refuse up there --method vpn-tcp -- 'no network that containers join' 'connect'
     refuse connect --pod-cidr 10.0.0.0/33 -- '--pod-cidr 10.0.0.0/33'
     refuse connect --also-proxy 'no..name' -- '--also-proxy no..name'
-    refuse run --pod-cidr 10.0.0.0/8 "$client" true -- '--pod-cidr is for --method vpn-tcp'
+    refuse run --pod-cidr 10.0.0.0/8 "$client" true -- '--pod-cidr is for --method vpn-tcp and teleproxy'
     refuse connect --host tcp://127.0.0.1:1 -- "another machine's"
     refuse disconnect web -- 'takes no name'
     # with no more rights than a session needs, ranges cannot be found

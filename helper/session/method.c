@@ -52,7 +52,7 @@ int tp_method_check(const struct tp_session_opts *o, struct tp_err *err)
 	if (!m)
 		return tp_err_set(
 			err, TP_ERR_USAGE,
-			"--method %s: it is one of container, vpn-tcp, inject-tcp and auto",
+			"--method %s: it is one of container, vpn-tcp, teleproxy, inject-tcp and auto",
 			o->method);
 	return tp_method_suits(m, o, err);
 }

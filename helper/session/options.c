@@ -34,7 +34,7 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("volumes", TP_OPT_STRING, "sshfs|copy|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|copy|off"),
 	OPT("volumes-limit", TP_OPT_STRING, "SIZE", "how much --volumes copy may copy (default: " TP_VOLUMES_LIMIT ")", volumes_limit, NULL),
 	OPT("volumes-root", TP_OPT_STRING, "PATH", "where in the container the pod's whole file tree is (default: " TP_VOLUMES_ROOT ")", volumes_root, NULL),
-	OPT("method", TP_OPT_STRING, "container|vpn-tcp|inject-tcp|auto", "what is captured, and who answers names (default: container)", method, "container|vpn-tcp|inject-tcp|auto"),
+	OPT("method", TP_OPT_STRING, "container|vpn-tcp|teleproxy|inject-tcp|auto", "what is captured, and who answers names (default: container)", method, "container|vpn-tcp|teleproxy|inject-tcp|auto"),
 	OPT("engine", TP_OPT_STRING, "native|sshuttle", "what carries the captured connections (default: native)", engine, "native|sshuttle"),
 	OPT("on-disconnect", TP_OPT_STRING, "reconnect|exit", "when the link to the cluster breaks: dial again, making the agent anew if need be (the default), or end the run", on_disconnect, "reconnect|exit"),
 	OPT("timings", TP_OPT_FLAG, NULL, "show at the end where the time went, step by step", timings, NULL),
@@ -126,7 +126,7 @@ static int scope_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_scope_check(o, true, err);
 	if (o->pod_cidr.n || o->service_cidr.n)
 		return tp_err_set(err, TP_ERR_USAGE,
-				  "--%s is for --method vpn-tcp: --method %s needs "
+				  "--%s is for --method vpn-tcp and teleproxy: --method %s needs "
 				  "to know no ranges",
 				  o->pod_cidr.n ? "pod-cidr" : "service-cidr", m->name);
 	for (size_t i = 0; i < o->also_proxy.n; i++)

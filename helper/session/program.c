@@ -104,10 +104,10 @@ int tp_program_run(struct tp_session *s, char *const *argv, int *code, struct tp
 		return -1;
 	}
 	s->plain = s->container_phase = true;
-	tp_remake_arm(s->remake);
+	tp_session_keep(s);
 	while (!s->failed && s->child.pid)
 		tp_loop_run(s->loop);
-	tp_remake_hold(s->remake);
+	tp_session_hold(s);
 	tp_timer_del(s->stop_timer);
 	s->stop_timer = NULL;
 	if (s->failed)

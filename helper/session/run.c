@@ -230,7 +230,7 @@ int tp_session_run(struct tp_session *s, int *code, struct tp_err *err)
 		s->container_phase = false;
 		return -1;
 	}
-	tp_remake_arm(s->remake);
+	tp_session_keep(s);
 	tp_trim_memory();
 	while (!s->failed && s->child.pid)
 		tp_loop_run(s->loop);
@@ -253,20 +253,20 @@ int tp_session_run(struct tp_session *s, int *code, struct tp_err *err)
 				return 0;
 			}
 			/* Threads do not live through a fork. */
-			tp_remake_hold(s->remake);
+			tp_session_hold(s);
 			tp_link_give_up_dials(s->link);
 			parent = tp_session_background(s, err);
 			if (parent > 0)
 				_exit(*code);
 			if (parent < 0)
 				return -1;
-			tp_remake_arm(s->remake);
+			tp_session_keep(s);
 			tp_session_task(s, wait_container_task);
 			while (!s->failed && s->tasks_running)
 				tp_loop_run(s->loop);
 		}
 	}
-	tp_remake_hold(s->remake);
+	tp_session_hold(s);
 	tp_timer_del(s->stop_timer);
 	s->stop_timer = NULL;
 	if (s->failed) {

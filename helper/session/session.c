@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "docker/plugin.h"
+#include "session/namefeed.h"
 #include "session/session.h"
 
 #define SIDECAR_LOG_MAX (8u << 10)
@@ -47,6 +48,19 @@ const struct tp_run_args *tp_session_net_args(const struct tp_session *s)
 	static const struct tp_run_args none = { .rm = -1 };
 
 	return s->method->host_network ? &none : s->args;
+}
+
+void tp_session_keep(struct tp_session *s)
+{
+	tp_remake_arm(s->remake);
+	if (!s->namefeed)
+		s->namefeed = tp_namefeed_start(s);
+}
+
+void tp_session_hold(struct tp_session *s)
+{
+	tp_namefeed_stop(tp_steal(&s->namefeed));
+	tp_remake_hold(s->remake);
 }
 
 void tp_session_fail(struct tp_session *s, const struct tp_err *err)

@@ -73,6 +73,7 @@ struct tp_session {
 	struct tp_tohost *tohost; /* NULL: no port of this machine's is wanted */
 	char *service_address;	  /* of record.service, once it was made */
 	struct tp_remake *remake; /* keeps it up while the container runs */
+	struct tp_namefeed *namefeed; /* namefeed.h; runs as long as it is kept up */
 	struct tp_control *control;
 	char sidecar_id[65];
 	struct tp_stream *sidecar_stream; /* between the task and the loop */
@@ -183,6 +184,11 @@ bool tp_session_wants_low_ports(const struct tp_session *s);
 void tp_session_ports_send(struct tp_session *s);
 int tp_session_ports_judge(struct tp_session *s, struct tp_err *err);
 void tp_session_ports_tell(const struct tp_session *s);
+
+/* From here on it is kept up: the link, the agent, what the sidecar knows of names. Until HOLD, which waits for what runs
+ * beside the loop: a fork takes no thread along. */
+void tp_session_keep(struct tp_session *s);
+void tp_session_hold(struct tp_session *s);
 
 /* Runs tasks FN(S) side by side until all are done or the session fails;
  * 0, or -1 and S->err. LOOP events go on meanwhile. */

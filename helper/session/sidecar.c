@@ -289,7 +289,7 @@ static int write_host_config(struct tp_jw *w, const struct tp_sidecar_spec *s, b
 		tp_jw_str(w, "UsernsMode", "host");
 	else if (a->userns)
 		tp_jw_str(w, "UsernsMode", a->userns);
-	if (tp_sidecar_local_net(a)) {
+	if (tp_sidecar_local_net(a) && !s->outside) {
 		tp_jw_array(w, "Dns");
 		tp_jw_str(w, NULL, NO_NAMESERVER);
 		tp_jw_end(w);

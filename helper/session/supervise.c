@@ -237,10 +237,10 @@ static void serve(struct supervisor *u)
 		u->joined_at = tp_now_ms();
 		look_again(u);
 	}
-	tp_remake_arm(s->remake);
+	tp_session_keep(s);
 	while (!s->failed)
 		tp_loop_run(s->loop);
-	tp_remake_hold(s->remake);
+	tp_session_hold(s);
 	if (s->err.kind == TP_ERR_CANCELLED)
 		tp_info("the session ends: %s",
 			s->signalled ? strsignal(s->signalled) : s->err.msg);
@@ -278,7 +278,7 @@ int tp_supervise(struct tp_session *s, long long idle_ms, struct tp_err *err)
 	s->gate_told = gate_told;
 	s->gate_told_arg = u.ctl;
 	/* Threads do not live through a fork. */
-	tp_remake_hold(s->remake);
+	tp_session_hold(s);
 	tp_link_give_up_dials(s->link);
 	rc = tp_session_background(s, err);
 	if (!rc)

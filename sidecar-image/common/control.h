@@ -50,6 +50,8 @@
 	"capture" /* one CIDR that is captured, where the method's scope is such; may come more than once */
 #define TP_CTL_CAPTURE_NAME \
 	"capture-name" /* a name whose addresses, as the agent resolves it, are captured as well; may come more than once */
+#define TP_CTL_NAMES \
+	"names" /* lines of what there is in the cluster (nameline.h), where the method answers names from them; any number, at any time */
 #define TP_CTL_ENGINE  "engine"	 /* "native", or "sshuttle" (which it is without this) */
 #define TP_CTL_VERBOSE "verbose" /* "yes": sshuttle and ssh tell more on stderr */
 #define TP_CTL_PREPARE "prepare" /* empty: all settings are there */

@@ -28,7 +28,7 @@ struct writer {
 };
 
 struct query {
-	const struct tp_names *s;
+	const struct tp_namestore *s;
 	const char *domain;
 	struct tp_dns_question q;
 	struct writer w;
@@ -580,7 +580,7 @@ static enum tp_names_word judge(struct query *k, const char *address)
 	return TP_NAMES_ANSWERED;
 }
 
-enum tp_names_word tp_names_answer(const struct tp_names *s, const char *domain, const uint8_t *q,
+enum tp_names_word tp_names_answer(const struct tp_namestore *s, const char *domain, const uint8_t *q,
 				   size_t qn, uint8_t *out, size_t max, size_t *n)
 {
 	struct query k = { .s = s, .domain = domain, .w = { .p = out, .max = max } };

@@ -23,7 +23,7 @@ enum tp_names_word {
 
 /* The query Q of QN bytes. DOMAIN: the cluster's ("cluster.local"). OUT takes MAX bytes; *N: those of the answer. What does
  * not fit is AGENTS. */
-enum tp_names_word tp_names_answer(const struct tp_names *s, const char *domain, const uint8_t *q,
+enum tp_names_word tp_names_answer(const struct tp_namestore *s, const char *domain, const uint8_t *q,
 				   size_t qn, uint8_t *out, size_t max, size_t *n);
 
 #endif

@@ -32,7 +32,7 @@ struct table {
 	size_t size, n;
 };
 
-struct tp_names {
+struct tp_namestore {
 	struct item *items;
 	size_t n, bytes;
 	struct table by_id, by_service, by_address;
@@ -78,7 +78,7 @@ static struct ref **bucket(const struct table *t, uint32_t hash)
 	return t->size ? &t->buckets[hash & (t->size - 1)] : NULL;
 }
 
-static void grow(struct tp_names *s, struct table *t)
+static void grow(struct tp_namestore *s, struct table *t)
 {
 	struct table wider = { .size = t->size ? t->size * 2 : FIRST_BUCKETS, .n = t->n };
 
@@ -99,7 +99,7 @@ static void grow(struct tp_names *s, struct table *t)
 	*t = wider;
 }
 
-static void add_ref(struct tp_names *s, struct table *t, uint32_t hash, struct item *item)
+static void add_ref(struct tp_namestore *s, struct table *t, uint32_t hash, struct item *item)
 {
 	struct ref *r = tp_malloc(sizeof(*r)), **b;
 
@@ -112,7 +112,7 @@ static void add_ref(struct tp_names *s, struct table *t, uint32_t hash, struct i
 	s->bytes += sizeof(*r);
 }
 
-static void drop_ref(struct tp_names *s, struct table *t, uint32_t hash, const struct item *item)
+static void drop_ref(struct tp_namestore *s, struct table *t, uint32_t hash, const struct item *item)
 {
 	struct ref **at = bucket(t, hash);
 
@@ -147,7 +147,7 @@ static struct tp_word address_of(struct tp_word member)
 	return member;
 }
 
-static void change(struct tp_names *s, struct table *t, uint32_t hash, struct item *item, bool add)
+static void change(struct tp_namestore *s, struct table *t, uint32_t hash, struct item *item, bool add)
 {
 	if (add)
 		add_ref(s, t, hash, item);
@@ -156,7 +156,7 @@ static void change(struct tp_names *s, struct table *t, uint32_t hash, struct it
 }
 
 /* All places where the item is to be found: put there, or taken away. */
-static void index_item(struct tp_names *s, struct item *item, bool add)
+static void index_item(struct tp_namestore *s, struct item *item, bool add)
 {
 	struct tp_nameline l;
 	struct tp_word rest, member;
@@ -170,7 +170,7 @@ static void index_item(struct tp_names *s, struct item *item, bool add)
 		change(s, &s->by_address, hash_one(address_of(member)), item, add);
 }
 
-static void drop(struct tp_names *s, struct item *item)
+static void drop(struct tp_namestore *s, struct item *item)
 {
 	index_item(s, item, false);
 	*item->back = item->next;
@@ -181,7 +181,7 @@ static void drop(struct tp_names *s, struct item *item)
 	free(item);
 }
 
-static struct item *find(const struct tp_names *s, char kind, struct tp_word ns,
+static struct item *find(const struct tp_namestore *s, char kind, struct tp_word ns,
 			 struct tp_word name)
 {
 	uint32_t hash = hash_two(kind, ns, name);
@@ -199,7 +199,7 @@ static struct item *find(const struct tp_names *s, char kind, struct tp_word ns,
 	return NULL;
 }
 
-static int put(struct tp_names *s, const struct tp_nameline *l, const char *p, size_t n)
+static int put(struct tp_namestore *s, const struct tp_nameline *l, const char *p, size_t n)
 {
 	struct item *old = find(s, l->kind, l->ns, l->name), *item;
 
@@ -223,7 +223,7 @@ static int put(struct tp_names *s, const struct tp_nameline *l, const char *p, s
 	return 0;
 }
 
-static void begin(struct tp_names *s, const struct tp_nameline *l)
+static void begin(struct tp_namestore *s, const struct tp_nameline *l)
 {
 	size_t k = kind_index(l->kind);
 
@@ -232,7 +232,7 @@ static void begin(struct tp_names *s, const struct tp_nameline *l)
 	s->kinds[k].coming = tp_word_is(l->ns, "*", 1) ? NULL : tp_strndup(l->ns.p, l->ns.n);
 }
 
-static void end(struct tp_names *s, char kind)
+static void end(struct tp_namestore *s, char kind)
 {
 	size_t k = kind_index(kind);
 	struct item *next;
@@ -250,12 +250,12 @@ static void end(struct tp_names *s, char kind)
 
 /* --------------------------------------------------------------- public */
 
-struct tp_names *tp_names_new(void)
+struct tp_namestore *tp_names_new(void)
 {
-	return tp_calloc(1, sizeof(struct tp_names));
+	return tp_calloc(1, sizeof(struct tp_namestore));
 }
 
-void tp_names_free(struct tp_names *s)
+void tp_names_free(struct tp_namestore *s)
 {
 	if (!s)
 		return;
@@ -271,7 +271,7 @@ void tp_names_free(struct tp_names *s)
 	free(s);
 }
 
-int tp_names_line(struct tp_names *s, const char *p, size_t n)
+int tp_names_line(struct tp_namestore *s, const char *p, size_t n)
 {
 	struct tp_nameline l;
 	struct item *item;
@@ -296,7 +296,7 @@ int tp_names_line(struct tp_names *s, const char *p, size_t n)
 	return put(s, &l, p, n);
 }
 
-size_t tp_names_lines(struct tp_names *s, const char *p, size_t n)
+size_t tp_names_lines(struct tp_namestore *s, const char *p, size_t n)
 {
 	size_t bad = 0;
 
@@ -312,7 +312,7 @@ size_t tp_names_lines(struct tp_names *s, const char *p, size_t n)
 	return bad;
 }
 
-bool tp_names_knows(const struct tp_names *s, const char *kinds, struct tp_word ns)
+bool tp_names_knows(const struct tp_namestore *s, const char *kinds, struct tp_word ns)
 {
 	for (; *kinds; kinds++) {
 		size_t k = kind_index(*kinds);
@@ -324,17 +324,17 @@ bool tp_names_knows(const struct tp_names *s, const char *kinds, struct tp_word 
 	return true;
 }
 
-size_t tp_names_count(const struct tp_names *s)
+size_t tp_names_count(const struct tp_namestore *s)
 {
 	return s->n;
 }
 
-size_t tp_names_bytes(const struct tp_names *s)
+size_t tp_names_bytes(const struct tp_namestore *s)
 {
 	return s->bytes;
 }
 
-bool tp_names_service(const struct tp_names *s, struct tp_word ns, struct tp_word name,
+bool tp_names_service(const struct tp_namestore *s, struct tp_word ns, struct tp_word name,
 		      struct tp_nameline *out)
 {
 	const struct item *item = find(s, TP_NAME_SERVICE, ns, name);
@@ -344,7 +344,7 @@ bool tp_names_service(const struct tp_names *s, struct tp_word ns, struct tp_wor
 	return item != NULL;
 }
 
-void tp_names_slices(const struct tp_names *s, struct tp_word ns, struct tp_word service,
+void tp_names_slices(const struct tp_namestore *s, struct tp_word ns, struct tp_word service,
 		     tp_names_fn *fn, void *arg)
 {
 	uint32_t hash = hash_two('s', ns, service);
@@ -372,7 +372,7 @@ static bool has_address(const struct tp_nameline *l, const char *address, size_t
 	return false;
 }
 
-void tp_names_at(const struct tp_names *s, const char *address, tp_names_fn *fn, void *arg)
+void tp_names_at(const struct tp_namestore *s, const char *address, tp_names_fn *fn, void *arg)
 {
 	struct tp_word w = { address, strlen(address) };
 	uint32_t hash = hash_one(w);

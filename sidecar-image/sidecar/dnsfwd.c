@@ -7,6 +7,8 @@
  *   another container, perhaps   --> the engine's own DNS and the agent; the engine's word counts
  *   everything else              --> the agent
  *
+ * (Where not all of them are the cluster's to answer: hostnames.h, watchnames.c.)
+ *
  * The agent gets length-prefixed messages over one ssh session, as many at a
  * time as come. While there is none they are held for a while: a link that
  * breaks is mostly back before a resolver gives up.
@@ -435,7 +437,8 @@ struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
 	p->len = n;
 	if (d->host) {
 		dns_sweep_later(d);
-		if (hostnames_route(d->host, p, q.name))
+		if (d->s->hostfilter ? hostnames_route(d->host, p, q.name) :
+				       watchnames_route(d, p, q.name))
 			to_agent(d, p);
 		return p;
 	}
@@ -487,7 +490,7 @@ int dnsfwd_start(struct sidecar *s, struct tp_err *err)
 		d->clients[i].fd = -1;
 	if (dns_listen(d, err) < 0)
 		return -1;
-	if (s->hostfilter)
+	if (s->hostfilter || s->method->names == TP_NAMES_WATCH)
 		d->host = hostnames_new(s);
 	else
 		open_engine(d);

@@ -57,7 +57,7 @@ struct dnsfwd {
 	struct tp_timer *sweep, *check_timer;
 	struct tp_strv search;
 	struct sockaddr_in engine_addr;
-	struct hostnames *host; /* NULL: the namespace is our own */
+	struct hostnames *host; /* whose servers answer what is not the cluster's; NULL: all is */
 	bool have_engine;	/* the engine's own DNS, on user-defined networks */
 };
 
@@ -82,6 +82,9 @@ void dns_client_end(struct client *c);
 void dns_client_flush(struct client *c);
 /* An answer by UDP to who asked P. */
 void dns_client_send(struct dnsfwd *d, const struct pending *p, const uint8_t *msg, size_t n);
+
+/* watchnames.c. True: P, a question for NAME, is the agent's to answer. Else it is seen to, and may be over already. */
+bool watchnames_route(struct dnsfwd *d, struct pending *p, const char *name);
 
 void dnsfwd_on_channel(void *arg, int events);
 

@@ -121,6 +121,48 @@ static void put_addr(struct tp_buf *b, uint32_t a, uint32_t mask)
 	tp_buf_printf(b, "\t\tip daddr %s/%d", inet_ntoa(in), __builtin_popcount(mask));
 }
 
+/* Nothing but what is captured is kept in. */
+static bool has_scope(const struct sidecar *s)
+{
+	return s->method->captured == TP_CAPTURED_SCOPE;
+}
+
+static void put_set(const struct sidecar *s, struct tp_buf *b, bool v6)
+{
+	size_t n = 0;
+
+	tp_buf_printf(b, "\tset scope%c {\n\t\ttype ipv%c_addr; flags interval; auto-merge;\n",
+		      v6 ? '6' : '4', v6 ? '6' : '4');
+	for (size_t i = 0; i < s->scope.n; i++)
+		if (cidr_is_ipv6(s->scope.v[i]) == v6)
+			tp_buf_printf(b, "%s%s", n++ ? ", " : "\t\telements = { ", s->scope.v[i]);
+	tp_buf_puts(b, n ? " }\n\t}\n" : "\t}\n");
+}
+
+void filter_scope_sets(const struct sidecar *s, struct tp_buf *b)
+{
+	if (!has_scope(s))
+		return;
+	put_set(s, b, false);
+	put_set(s, b, true);
+}
+
+int filter_scope_add(struct sidecar *s, const char *range, struct tp_err *err)
+{
+	char family = cidr_is_ipv6(range) ? '6' : '4';
+	TP_AUTO_BUF b = TP_BUF_INIT(512);
+
+	if (tp_strv_has(&s->scope, range))
+		return 0;
+	if (s->scope.n >= MAX_CIDRS)
+		return tp_err_set(err, TP_ERR_FAILED, "too many ranges");
+	tp_strv_add(&s->scope, range);
+	tp_buf_printf(&b, "add element inet tpdocker scope%c { %s }\n", family, range);
+	if (s->captured)
+		tp_buf_printf(&b, "add element inet tpdocker-engine scope%c { %s }\n", family, range);
+	return filter_nft(b.data, b.len, err);
+}
+
 int filter_prepare(struct sidecar *s, struct tp_err *err)
 {
 	TP_AUTO_BUF b = TP_BUF_INIT(1 << 20);
@@ -129,6 +171,7 @@ int filter_prepare(struct sidecar *s, struct tp_err *err)
 	tp_buf_puts(&b, "table inet tpdocker {}\n"
 			"delete table inet tpdocker\n"
 			"table inet tpdocker {\n");
+	filter_scope_sets(s, &b);
 	/* The helper's own connections, where it is in here: not even the capture's nat sees them. (The engine's resolver is one
 	 * of nat rules: ours to 127.0.0.11 are to be seen by those.) */
 	if (getenv(TP_LINK_ENV))
@@ -156,6 +199,12 @@ int filter_prepare(struct sidecar *s, struct tp_err *err)
 		put_addr(&b, s->subnets[i].addr, s->subnets[i].mask);
 		tp_buf_puts(&b, " accept\n");
 	}
+	/* The interface that ipv6.c made leads nowhere. */
+	if (has_scope(s))
+		tp_buf_puts(&b, "\t\tip daddr @scope4 goto refuse\n"
+				"\t\tip6 daddr @scope6 goto refuse\n"
+				"\t\toifname \"tpdocker0\" goto refuse\n"
+				"\t\taccept\n");
 	tp_buf_puts(&b, "\t\tgoto refuse\n"
 			"\t}\n"
 			"\tchain refuse {\n"

@@ -40,6 +40,9 @@ static void put_exceptions(const struct sidecar *s, struct tp_buf *b, const char
 		tp_buf_printf(b, "\t\tip daddr %s/%d return\n", inet_ntoa(a),
 			      __builtin_popcount(s->subnets[i].mask));
 	}
+	if (s->method->captured == TP_CAPTURED_SCOPE)
+		tp_buf_puts(b, "\t\tip daddr != @scope4 return\n"
+			       "\t\tip6 daddr != @scope6 return\n");
 }
 
 static void put_answers(struct tp_buf *b)
@@ -130,6 +133,7 @@ int filter_engine(struct sidecar *s, unsigned int port, struct tp_err *err)
 	tp_buf_puts(&b, "table inet tpdocker-engine {}\n"
 			"delete table inet tpdocker-engine\n"
 			"table inet tpdocker-engine {\n");
+	filter_scope_sets(s, &b);
 	put_answers(&b);
 	put_pick(s, &b);
 	put_rejected(&b);

@@ -388,9 +388,10 @@ void hostnames_linked(struct hostnames *h)
 static void capture_address(void *arg, const uint8_t a[4])
 {
 	tp_autofree char *text = tp_asprintf("%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
+	struct sidecar *s = arg;
 	struct tp_err err;
 
-	if (hostfilter_add(arg, text, &err) < 0)
+	if ((s->hostfilter ? hostfilter_add(s, text, &err) : filter_scope_add(s, text, &err)) < 0)
 		tp_warn("%s is not captured: %s", text, err.msg);
 }
 

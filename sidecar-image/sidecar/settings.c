@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "common/control.h"
+#include "names/store.h"
 #include "sidecar/sidecar.h"
 
 static int add_to(struct tp_strv *l, const struct tp_frame *f, const char *what, bool ok,
@@ -60,6 +61,17 @@ static int port_setting(struct sidecar *s, const struct tp_frame *f, const char 
 			0;
 }
 
+static void take_names(struct sidecar *s, const struct tp_frame *f)
+{
+	size_t bad;
+
+	if (!s->names)
+		s->names = tp_names_new();
+	bad = tp_names_lines(s->names, f->data, f->len);
+	if (bad)
+		tp_warn("%zu lines about the cluster cannot be read", bad);
+}
+
 static bool is_cidr(const char *text)
 {
 	struct subnet net;
@@ -107,6 +119,8 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		rc = add_to(&s->scope, f, "capture", is_cidr(text), err);
 	} else if (strcmp(f->name, TP_CTL_CAPTURE_NAME) == 0) {
 		rc = add_to(&s->scope_names, f, "capture-name", plain_word(text), err);
+	} else if (strcmp(f->name, TP_CTL_NAMES) == 0) {
+		take_names(s, f);
 	} else if (strcmp(f->name, TP_CTL_ENGINE) == 0) {
 		s->native = strcmp(text, "native") == 0;
 	} else if (strcmp(f->name, TP_CTL_VERBOSE) == 0) {

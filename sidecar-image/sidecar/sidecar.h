@@ -68,6 +68,7 @@ struct gates;
 struct forwards;
 struct hostfilter;
 struct inject;
+struct tp_namestore;
 struct tohost;
 struct mux_forwards;
 struct mux_session;
@@ -139,6 +140,7 @@ struct sidecar {
 
 	struct hostfilter *hostfilter; /* NULL: the namespace is our own */
 	struct inject *inject;	       /* inject.c */
+	struct tp_namestore *names;	       /* what the helper tells of the cluster; NULL: nothing */
 	struct dnsfwd *dnsfwd;
 	struct gates *gates;	     /* hold.c */
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */
@@ -250,6 +252,10 @@ int filter_nft(const char *rules, size_t n, struct tp_err *err);
 /* Ports of the loopback that are the pod's go to the capture's port. */
 int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err);
 int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, struct tp_err *err);
+
+/* Where the method captures a scope: its sets, "scope4" and "scope6", for a table; and one more range, or one that there is already. */
+void filter_scope_sets(const struct sidecar *s, struct tp_buf *b);
+int filter_scope_add(struct sidecar *s, const char *range, struct tp_err *err);
 
 /* filter_engine.c: the native engine's rules, with its port. */
 #define ENGINE_QUEUE 61320 /* its netfilter queue */

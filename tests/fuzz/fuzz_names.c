@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *mark = size ? memchr(data, 0xff, size) : NULL;
 	size_t lines = mark ? (size_t)(mark - data) : size, n = 0;
-	struct tp_names *s = tp_names_new();
+	struct tp_namestore *s = tp_names_new();
 	uint8_t out[2048];
 
 	tp_names_lines(s, (const char *)data, lines);

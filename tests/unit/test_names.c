@@ -20,13 +20,13 @@
 #define PTR 12
 #define MX  15
 
-static void put(struct tp_names *s, const char *line)
+static void put(struct tp_namestore *s, const char *line)
 {
 	assert_int_equal(tp_names_line(s, line, strlen(line)), 0);
 }
 
 /* Two Services, a headless one, one by another name, and what is behind them. */
-static struct tp_names *cluster(void)
+static struct tp_namestore *cluster(void)
 {
 	static const char text[] =
 		"begin S *\n"
@@ -44,14 +44,14 @@ static struct tp_names *cluster(void)
 		"P shop web-abc 10.244.0.5\n"
 		"P shop six fd00::9\n"
 		"end P\n";
-	struct tp_names *s = tp_names_new();
+	struct tp_namestore *s = tp_names_new();
 
 	assert_int_equal(tp_names_lines(s, text, strlen(text)), 0);
 	return s;
 }
 
 /* The answer in text: "NAME.  5S IN A 1.2.3.4" a line, sorted as they come; authority and additional ones behind "/" and "+". */
-static char *ask_with(const struct tp_names *s, const char *name, unsigned type, bool edns, size_t max)
+static char *ask_with(const struct tp_namestore *s, const char *name, unsigned type, bool edns, size_t max)
 {
 	static char text[8192];
 	uint8_t q[512], out[4096];
@@ -98,7 +98,7 @@ static char *ask_with(const struct tp_names *s, const char *name, unsigned type,
 	return text;
 }
 
-static char *ask(const struct tp_names *s, const char *name, unsigned type)
+static char *ask(const struct tp_namestore *s, const char *name, unsigned type)
 {
 	return ask_with(s, name, type, false, 4096);
 }
@@ -113,7 +113,7 @@ static bool has(const char *text, const char *what)
 
 static void services(void **state)
 {
-	struct tp_names *s = cluster();
+	struct tp_namestore *s = cluster();
 	const char *a;
 
 	(void)state;
@@ -140,7 +140,7 @@ static void services(void **state)
 
 static void endpoints(void **state)
 {
-	struct tp_names *s = cluster();
+	struct tp_namestore *s = cluster();
 	const char *a;
 
 	(void)state;
@@ -162,7 +162,7 @@ static void endpoints(void **state)
 
 static void ports(void **state)
 {
-	struct tp_names *s = cluster();
+	struct tp_namestore *s = cluster();
 	const char *a;
 
 	(void)state;
@@ -182,7 +182,7 @@ static void ports(void **state)
 
 static void backwards(void **state)
 {
-	struct tp_names *s = cluster();
+	struct tp_namestore *s = cluster();
 
 	(void)state;
 	assert_true(has(ask(s, "7.0.96.10.in-addr.arpa", PTR), "PTR web.shop.svc.cluster.local."));
@@ -197,7 +197,7 @@ static void backwards(void **state)
 
 static void changes(void **state)
 {
-	struct tp_names *s = cluster();
+	struct tp_namestore *s = cluster();
 
 	(void)state;
 	put(s, "S shop web 10.96.0.8 http:tcp:80");
@@ -235,7 +235,7 @@ static void broken_lines(void **state)
 		"P a b", "X a b c d", "S  a b c d", " S a b c d", "S a b c d ", "S a b\tc d",  "begin",
 		"begin S", "begin X *", "end",	  "end X",	"-",	     "- a b",	    "-S a",
 	};
-	struct tp_names *s = tp_names_new();
+	struct tp_namestore *s = tp_names_new();
 
 	(void)state;
 	for (size_t i = 0; i < TP_ARRAY_SIZE(bad); i++)
@@ -258,7 +258,7 @@ static void broken_lines(void **state)
 static void many(void **state)
 {
 	size_t before = mallinfo2().uordblks, taken;
-	struct tp_names *s = tp_names_new();
+	struct tp_namestore *s = tp_names_new();
 	char line[256];
 
 	(void)state;
