@@ -18,6 +18,7 @@ struct feed {
 	struct tp_namefeed *all;
 	char kind;
 	const char *ns; /* "*", or the session's own */
+	bool listing;	/* its lines can wait for each other */
 	struct tp_task *task;
 	struct tp_buf lines; /* of its thread, until they are handed over */
 };
@@ -78,15 +79,11 @@ static void hand_over(struct feed *d)
 
 /* ------------------------------------------------------------- a watch */
 
-static bool listing(const struct feed *d)
-{
-	return d->ns != NULL;
-}
-
 static void on_begin(void *arg)
 {
 	struct feed *d = arg;
 
+	d->listing = true;
 	tp_buf_printf(&d->lines, "begin %c %s\n", d->kind, d->ns);
 }
 
@@ -95,7 +92,7 @@ static void on_put(void *arg, const struct tp_json *object)
 	struct feed *d = arg;
 
 	tp_nameobject_put(&d->lines, d->kind, object);
-	if (!listing(d) || d->lines.len >= FRAME_BYTES)
+	if (!d->listing || d->lines.len >= FRAME_BYTES)
 		hand_over(d);
 }
 
@@ -111,6 +108,7 @@ static void on_end(void *arg)
 {
 	struct feed *d = arg;
 
+	d->listing = false;
 	tp_buf_printf(&d->lines, "end %c\n", d->kind);
 	hand_over(d);
 }
