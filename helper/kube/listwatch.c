@@ -37,8 +37,8 @@ static void set_version(struct watching *w, const struct tp_json *object)
 static struct tp_json *page(struct watching *w, const char *next, struct tp_err *err)
 {
 	tp_autofree char *esc = tp_http_escape(next ? next : "");
-	tp_autofree char *path = tp_asprintf("%s?limit=%d%s%s", w->path, PAGE,
-					     next ? "&continue=" : "", esc);
+	tp_autofree char *path =
+		tp_asprintf("%s?limit=%d%s%s", w->path, PAGE, next ? "&continue=" : "", esc);
 
 	return tp_kube_request(w->k, "GET", path, NULL, NULL, strrchr(w->path, '/') + 1, w->c, err);
 }
@@ -128,11 +128,9 @@ static int watch(struct watching *w, struct tp_err *err)
 	tp_autofree char *version = tp_http_escape(w->version);
 	tp_autofree char *path = tp_asprintf(
 		"%s?watch=1&allowWatchBookmarks=true&resourceVersion=%s", w->path, version);
-	struct tp_http_request req = { .method = "GET",
-				       .path = path,
-				       .timeout_ms = -1,
-				       .line = on_line,
-				       .line_arg = w };
+	struct tp_http_request req = {
+		.method = "GET", .path = path, .timeout_ms = -1, .line = on_line, .line_arg = w
+	};
 
 	if (tp_kube_do(w->k, &req, &resp, w->c, err))
 		return -1;

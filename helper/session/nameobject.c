@@ -67,7 +67,8 @@ static void ports(struct tp_buf *out, const struct tp_json *list)
 
 	for (size_t i = 0; i < tp_json_len(list); i++) {
 		const struct tp_json *p = tp_json_at(list, i);
-		const char *name = tp_json_str_at(p, "name"), *protocol = tp_json_str_at(p, "protocol");
+		const char *name = tp_json_str_at(p, "name"),
+			   *protocol = tp_json_str_at(p, "protocol");
 		int64_t number = tp_json_int_at(p, "port", 0);
 
 		if (number < 1 || number > 65535 || (name && *name && !is_word(name)) ||
@@ -98,8 +99,8 @@ static void service(struct tp_buf *out, const struct tp_json *o)
 
 static const char *slice_service(const struct tp_json *o)
 {
-	const char *name = tp_json_str(
-		tp_json_get(tp_json_path(o, "metadata.labels"), SERVICE_LABEL));
+	const char *name =
+		tp_json_str(tp_json_get(tp_json_path(o, "metadata.labels"), SERVICE_LABEL));
 
 	return is_word(name) ? name : NULL;
 }

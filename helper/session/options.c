@@ -25,7 +25,7 @@ const struct tp_opt tp_session_opt_table[] = {
 	TP_FORWARD_OPT,
 	OPT("pod-cidr", TP_OPT_LIST, "CIDR", "the range of the cluster's pods, where not all is captured (default: found out)", pod_cidr, NULL),
 	OPT("service-cidr", TP_OPT_LIST, "CIDR", "the range of the cluster's Services, where not all is captured (default: found out)", service_cidr, NULL),
-	OPT("also-proxy", TP_OPT_LIST, "CIDR|NAME", "reach this range through the cluster although it is one of the container's own networks; with --method vpn-tcp: as well, and names too", also_proxy, NULL),
+	OPT("also-proxy", TP_OPT_LIST, "CIDR|NAME", "reach this range through the cluster although it is one of the container's own networks; with --method vpn-tcp and teleproxy: as well, and names too", also_proxy, NULL),
 	OPT("never-proxy", TP_OPT_LIST, "CIDR", "reach this range from this machine, not through the cluster", never_proxy, NULL),
 	OPT("expose", TP_OPT_LIST, "LOCAL[:REMOTE]", "let the pod's port REMOTE lead to the container's port LOCAL; ranges and names too (the swapped container's own ports are exposed anyway)", expose, NULL),
 	OPT("from-pod", TP_OPT_LIST, "PORT", "let the pod's other containers reach the container's port on their localhost", from_pod, NULL),

@@ -70,9 +70,9 @@ struct tp_session {
 
 	/* what there is */
 	struct tp_link *link;
-	struct tp_tohost *tohost; /* NULL: no port of this machine's is wanted */
-	char *service_address;	  /* of record.service, once it was made */
-	struct tp_remake *remake; /* keeps it up while the container runs */
+	struct tp_tohost *tohost;     /* NULL: no port of this machine's is wanted */
+	char *service_address;	      /* of record.service, once it was made */
+	struct tp_remake *remake;     /* keeps it up while the container runs */
 	struct tp_namefeed *namefeed; /* namefeed.h; runs as long as it is kept up */
 	struct tp_control *control;
 	char sidecar_id[65];

@@ -24,7 +24,7 @@ struct tp_sidecar_spec {
 	const char *
 		volume; /* that brings the entry gate to containers (tp_record_volume); NULL: none */
 	bool unfiltered; /* no packet filter, so no NET_ADMIN; and no network, unless ports are published */
-	bool outside;	   /* what is not the cluster's leaves by the container's network, names as well */
+	bool outside; /* what is not the cluster's leaves by the container's network, names as well */
 	bool host_network; /* in the machine's own network namespace: ARGS have nothing to say */
 };
 

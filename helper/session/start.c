@@ -317,7 +317,7 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 					.args = tp_session_net_args(s),
 					.host_network = s->method->host_network,
 					.unfiltered = !s->method->filters,
-		.outside = s->method->names == TP_NAMES_WATCH,
+					.outside = s->method->names == TP_NAMES_WATCH,
 					.link_socket = tp_link_socket(s->link),
 					.user_image = s->user_image,
 					.api_version = tp_engine_api_version(s->engine),

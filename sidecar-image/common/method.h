@@ -19,8 +19,8 @@ enum tp_captured {
 enum tp_names {
 	TP_NAMES_POD,	   /* the pod's name servers, word for word */
 	TP_NAMES_SUFFIXES, /* the same, once the host's own search suffixes are off */
-	TP_NAMES_WATCH,	   /* the sidecar, from what the helper's watches see (TP_CTL_NAMES); all others the engine's name servers */
-	TP_NAMES_CALLS,	   /* the agent's resolver, for programs that are captured */
+	TP_NAMES_WATCH, /* the sidecar, from what the helper's watches see (TP_CTL_NAMES); all others the engine's name servers */
+	TP_NAMES_CALLS, /* the agent's resolver, for programs that are captured */
 };
 
 struct tp_method {

@@ -22,10 +22,10 @@
 #define TP_NAMELINE_MAX	   (512u << 10) /* bytes of a line: 1,000 endpoints with names */
 #define TP_NAMELINE_FIELDS 6
 
-#define TP_NAME_SERVICE 'S'
-#define TP_NAME_SLICE	'L'
-#define TP_NAME_POD	'P'
-#define TP_NAME_KINDS	"SLP"
+#define TP_NAME_SERVICE	   'S'
+#define TP_NAME_SLICE	   'L'
+#define TP_NAME_POD	   'P'
+#define TP_NAME_KINDS	   "SLP"
 
 /* A part of a line. */
 struct tp_word {
@@ -36,7 +36,8 @@ struct tp_word {
 struct tp_nameline {
 	enum { TP_NAMELINE_BEGIN, TP_NAMELINE_PUT, TP_NAMELINE_GONE, TP_NAMELINE_END } what;
 	char kind;
-	struct tp_word ns, name, service, addresses, ports; /* ADDRESSES: a slice's endpoints as well */
+	struct tp_word ns, name, service, addresses,
+		ports; /* ADDRESSES: a slice's endpoints as well */
 };
 
 /* A line of N bytes, without its newline; its words stay where they are. 0, or -1: it is none. */

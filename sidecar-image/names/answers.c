@@ -448,7 +448,8 @@ static void pod(struct query *k)
 /* Whether the query has an OPT record: it is the first behind the question, if any. */
 static bool has_edns(const uint8_t *q, size_t qn, const struct tp_dns_question *k)
 {
-	return k->end + 3 <= qn && q[k->end] == 0 && (q[k->end + 1] << 8 | q[k->end + 2]) == TP_DNS_OPT;
+	return k->end + 3 <= qn && q[k->end] == 0 &&
+	       (q[k->end + 1] << 8 | q[k->end + 2]) == TP_DNS_OPT;
 }
 
 static void begin(struct writer *w, const uint8_t *q, const struct tp_dns_question *k)
@@ -580,8 +581,8 @@ static enum tp_names_word judge(struct query *k, const char *address)
 	return TP_NAMES_ANSWERED;
 }
 
-enum tp_names_word tp_names_answer(const struct tp_namestore *s, const char *domain, const uint8_t *q,
-				   size_t qn, uint8_t *out, size_t max, size_t *n)
+enum tp_names_word tp_names_answer(const struct tp_namestore *s, const char *domain,
+				   const uint8_t *q, size_t qn, uint8_t *out, size_t max, size_t *n)
 {
 	struct query k = { .s = s, .domain = domain, .w = { .p = out, .max = max } };
 	char address[INET6_ADDRSTRLEN] = "";

@@ -16,14 +16,15 @@
 #define TP_NAMES_TTL 5 /* seconds, as the cluster's own has it */
 
 enum tp_names_word {
-	TP_NAMES_ANSWERED,  /* OUT has the answer */
-	TP_NAMES_AGENTS,    /* below the cluster's domain, and not known here */
-	TP_NAMES_OUTSIDE,   /* no name of the cluster's */
+	TP_NAMES_ANSWERED, /* OUT has the answer */
+	TP_NAMES_AGENTS,   /* below the cluster's domain, and not known here */
+	TP_NAMES_OUTSIDE,  /* no name of the cluster's */
 };
 
 /* The query Q of QN bytes. DOMAIN: the cluster's ("cluster.local"). OUT takes MAX bytes; *N: those of the answer. What does
  * not fit is AGENTS. */
-enum tp_names_word tp_names_answer(const struct tp_namestore *s, const char *domain, const uint8_t *q,
-				   size_t qn, uint8_t *out, size_t max, size_t *n);
+enum tp_names_word tp_names_answer(const struct tp_namestore *s, const char *domain,
+				   const uint8_t *q, size_t qn, uint8_t *out, size_t max,
+				   size_t *n);
 
 #endif

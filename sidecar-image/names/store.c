@@ -39,7 +39,7 @@ struct tp_namestore {
 	struct {
 		uint32_t round;
 		bool listed;
-		char *ns; /* NULL: of all */
+		char *ns;     /* NULL: of all */
 		char *coming; /* of the listing that has begun */
 	} kinds[KINDS];
 };
@@ -112,7 +112,8 @@ static void add_ref(struct tp_namestore *s, struct table *t, uint32_t hash, stru
 	s->bytes += sizeof(*r);
 }
 
-static void drop_ref(struct tp_namestore *s, struct table *t, uint32_t hash, const struct item *item)
+static void drop_ref(struct tp_namestore *s, struct table *t, uint32_t hash,
+		     const struct item *item)
 {
 	struct ref **at = bucket(t, hash);
 
@@ -147,7 +148,8 @@ static struct tp_word address_of(struct tp_word member)
 	return member;
 }
 
-static void change(struct tp_namestore *s, struct table *t, uint32_t hash, struct item *item, bool add)
+static void change(struct tp_namestore *s, struct table *t, uint32_t hash, struct item *item,
+		   bool add)
 {
 	if (add)
 		add_ref(s, t, hash, item);

@@ -21,7 +21,8 @@ size_t tp_names_lines(struct tp_namestore *s, const char *p, size_t n);
 /* All objects of the KINDS ("SL") in the namespace NS are known: each has been listed once. */
 bool tp_names_knows(const struct tp_namestore *s, const char *kinds, struct tp_word ns);
 size_t tp_names_count(const struct tp_namestore *s);
-size_t tp_names_bytes(const struct tp_namestore *s); /* what it takes, without the allocator's own */
+size_t tp_names_bytes(
+	const struct tp_namestore *s); /* what it takes, without the allocator's own */
 
 /* Each calls FN with the parsed line, whose words live until the store changes, until FN gives true. */
 typedef bool tp_names_fn(void *arg, const struct tp_nameline *l);

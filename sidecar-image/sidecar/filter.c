@@ -159,7 +159,8 @@ int filter_scope_add(struct sidecar *s, const char *range, struct tp_err *err)
 	tp_strv_add(&s->scope, range);
 	tp_buf_printf(&b, "add element inet tpdocker scope%c { %s }\n", family, range);
 	if (s->captured)
-		tp_buf_printf(&b, "add element inet tpdocker-engine scope%c { %s }\n", family, range);
+		tp_buf_printf(&b, "add element inet tpdocker-engine scope%c { %s }\n", family,
+			      range);
 	return filter_nft(b.data, b.len, err);
 }
 

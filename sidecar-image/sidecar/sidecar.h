@@ -140,7 +140,7 @@ struct sidecar {
 
 	struct hostfilter *hostfilter; /* NULL: the namespace is our own */
 	struct inject *inject;	       /* inject.c */
-	struct tp_namestore *names;	       /* what the helper tells of the cluster; NULL: nothing */
+	struct tp_namestore *names;    /* what the helper tells of the cluster; NULL: nothing */
 	struct dnsfwd *dnsfwd;
 	struct gates *gates;	     /* hold.c */
 	struct forwards *forwards;   /* forward.c; NULL: no port of the pod leads here */

@@ -18,8 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t out[2048];
 
 	tp_names_lines(s, (const char *)data, lines);
-	if (mark && tp_names_answer(s, "cluster.local", mark + 1, size - lines - 1, out,
-				    sizeof(out), &n) == TP_NAMES_ANSWERED &&
+	if (mark &&
+	    tp_names_answer(s, "cluster.local", mark + 1, size - lines - 1, out, sizeof(out), &n) ==
+		    TP_NAMES_ANSWERED &&
 	    (n > sizeof(out) || !tp_dns_is_answer(mark + 1, size - lines - 1, out, n)))
 		abort();
 	tp_names_free(s);

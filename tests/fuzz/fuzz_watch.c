@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct tp_nameline l;
 
 		tp_nameobject_put(&b, *kind, object);
-		if (b.len && b.len < TP_NAMELINE_MAX && tp_nameline_parse(b.data, b.len - 1, &l) < 0)
+		if (b.len && b.len < TP_NAMELINE_MAX &&
+		    tp_nameline_parse(b.data, b.len - 1, &l) < 0)
 			abort();
 		tp_buf_free(&b);
 	}

@@ -7,11 +7,13 @@
 #include "kube/listwatch.h"
 #include "session/nameobject.h"
 
-#define OBJECT(name, version) \
-	"{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name "\",\"resourceVersion\":\"" version "\"}}"
+#define OBJECT(name, version)                                                                      \
+	"{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name "\",\"resourceVersion\":\"" version \
+	"\"}}"
 #define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
-#define LIST(items, version, more) \
-	"{\"metadata\":{\"resourceVersion\":\"" version "\",\"continue\":\"" more "\"},\"items\":[" items "]}"
+#define LIST(items, version, more)                                                \
+	"{\"metadata\":{\"resourceVersion\":\"" version "\",\"continue\":\"" more \
+	"\"},\"items\":[" items "]}"
 #define EXPIRED "{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}"
 
 struct seen {
@@ -65,8 +67,8 @@ static void test_order(void **state)
 		{ .head = "200 OK", .data = LIST(OBJECT("b", "2"), "6", "") },
 		{ .head = "200 OK",
 		  .data = EVENT("ADDED", OBJECT("c", "7")) EVENT("MODIFIED", OBJECT("a", "8"))
-			  EVENT("DELETED", OBJECT("b", "9"))
-				  EVENT("BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"12\"}}") },
+			  EVENT("DELETED", OBJECT("b", "9")) EVENT(
+				  "BOOKMARK", "{\"metadata\":{\"resourceVersion\":\"12\"}}") },
 		/* from the bookmark on; garbage ends it, and nothing is lost */
 		{ .head = "200 OK", .data = EVENT("ADDED", OBJECT("d", "13")) "garbage\n" },
 		{ .head = "200 OK", .data = EVENT("ERROR", "{\"kind\":\"Status\",\"code\":500}") },
@@ -134,28 +136,49 @@ static void test_objects(void **state)
 {
 	(void)state;
 	assert_string_equal(
-		line_of('S', "{" META ",\"spec\":{\"clusterIP\":\"10.0.0.1\",\"clusterIPs\":[\"10.0.0.1\",\"FD00:0::7\"],"
-			     "\"ports\":[{\"name\":\"http\",\"port\":80,\"protocol\":\"TCP\"},{\"port\":53,\"protocol\":\"UDP\"}]}}"),
+		line_of('S',
+			"{" META
+			",\"spec\":{\"clusterIP\":\"10.0.0.1\",\"clusterIPs\":[\"10.0.0.1\",\"FD00:0::7\"],"
+			"\"ports\":[{\"name\":\"http\",\"port\":80,\"protocol\":\"TCP\"},{\"port\":53,\"protocol\":\"UDP\"}]}}"),
 		"S shop web 10.0.0.1,fd00::7 http:tcp:80,:udp:53\n");
-	assert_string_equal(line_of('S', "{" META ",\"spec\":{\"clusterIP\":\"10.0.0.1\"}}"), "S shop web 10.0.0.1 -\n");
-	assert_string_equal(line_of('S', "{" META ",\"spec\":{\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]}}"), "S shop web - -\n");
-	assert_string_equal(line_of('S', "{" META ",\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"a.b\"}}"), "S shop web = -\n");
+	assert_string_equal(line_of('S', "{" META ",\"spec\":{\"clusterIP\":\"10.0.0.1\"}}"),
+			    "S shop web 10.0.0.1 -\n");
 	assert_string_equal(
-		line_of('L', "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"web-1\",\"labels\":{\"kubernetes.io/service-name\":\"web\"}},"
-			     "\"ports\":[{\"name\":\"http\",\"port\":8080,\"protocol\":\"TCP\"}],\"endpoints\":["
-			     "{\"addresses\":[\"10.1.0.1\"],\"conditions\":{\"ready\":true},\"hostname\":\"web-0\"},"
-			     "{\"addresses\":[\"10.1.0.2\"],\"conditions\":{\"ready\":false}},{\"addresses\":[\"10.1.0.3\",\"not one\"]}]}"),
+		line_of('S',
+			"{" META ",\"spec\":{\"clusterIP\":\"None\",\"clusterIPs\":[\"None\"]}}"),
+		"S shop web - -\n");
+	assert_string_equal(
+		line_of('S',
+			"{" META ",\"spec\":{\"type\":\"ExternalName\",\"externalName\":\"a.b\"}}"),
+		"S shop web = -\n");
+	assert_string_equal(
+		line_of('L',
+			"{\"metadata\":{\"namespace\":\"shop\",\"name\":\"web-1\",\"labels\":{\"kubernetes.io/service-name\":\"web\"}},"
+			"\"ports\":[{\"name\":\"http\",\"port\":8080,\"protocol\":\"TCP\"}],\"endpoints\":["
+			"{\"addresses\":[\"10.1.0.1\"],\"conditions\":{\"ready\":true},\"hostname\":\"web-0\"},"
+			"{\"addresses\":[\"10.1.0.2\"],\"conditions\":{\"ready\":false}},{\"addresses\":[\"10.1.0.3\",\"not one\"]}]}"),
 		"L shop web-1 web http:tcp:8080 10.1.0.1/web-0,10.1.0.3\n");
 	/* of no Service's */
 	assert_string_equal(line_of('L', "{" META "}"), "-L shop web\n");
-	assert_string_equal(line_of('P', "{" META ",\"status\":{\"phase\":\"Running\",\"podIP\":\"10.1.0.1\"}}"), "P shop web 10.1.0.1\n");
-	assert_string_equal(line_of('P', "{" META ",\"status\":{\"phase\":\"Failed\",\"podIP\":\"10.1.0.1\"}}"), "-P shop web\n");
-	assert_string_equal(line_of('P', "{" META ",\"status\":{\"phase\":\"Pending\"}}"), "-P shop web\n");
+	assert_string_equal(line_of('P',
+				    "{" META
+				    ",\"status\":{\"phase\":\"Running\",\"podIP\":\"10.1.0.1\"}}"),
+			    "P shop web 10.1.0.1\n");
+	assert_string_equal(
+		line_of('P', "{" META ",\"status\":{\"phase\":\"Failed\",\"podIP\":\"10.1.0.1\"}}"),
+		"-P shop web\n");
+	assert_string_equal(line_of('P', "{" META ",\"status\":{\"phase\":\"Pending\"}}"),
+			    "-P shop web\n");
 	/* what could not stand in a line is left out */
-	assert_string_equal(line_of('S', "{\"metadata\":{\"namespace\":\"a b\",\"name\":\"x\"}}"), "");
-	assert_string_equal(line_of('S', "{\"metadata\":{\"namespace\":\"a\",\"name\":\"x\\ny\"}}"), "");
-	assert_string_equal(line_of('S', "{" META ",\"spec\":{\"ports\":[{\"name\":\"a,b\",\"port\":1},{\"port\":70000},{\"name\":7,\"port\":2}]}}"),
-			    "S shop web - :tcp:2\n");
+	assert_string_equal(line_of('S', "{\"metadata\":{\"namespace\":\"a b\",\"name\":\"x\"}}"),
+			    "");
+	assert_string_equal(line_of('S', "{\"metadata\":{\"namespace\":\"a\",\"name\":\"x\\ny\"}}"),
+			    "");
+	assert_string_equal(
+		line_of('S',
+			"{" META
+			",\"spec\":{\"ports\":[{\"name\":\"a,b\",\"port\":1},{\"port\":70000},{\"name\":7,\"port\":2}]}}"),
+		"S shop web - :tcp:2\n");
 	assert_string_equal(line_of('S', "[]"), "");
 }
 

@@ -14,7 +14,8 @@
 #include "names/store.h"
 #include "tp_test.h"
 
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* the C library's own reader of DNS is judge enough */
+#pragma GCC diagnostic ignored \
+	"-Wdeprecated-declarations" /* the C library's own reader of DNS is judge enough */
 
 #define SRV 33
 #define PTR 12
@@ -28,22 +29,21 @@ static void put(struct tp_namestore *s, const char *line)
 /* Two Services, a headless one, one by another name, and what is behind them. */
 static struct tp_namestore *cluster(void)
 {
-	static const char text[] =
-		"begin S *\n"
-		"S shop web 10.96.0.7,fd00::7 http:tcp:80,:udp:53\n"
-		"S shop db - pg:tcp:5432\n"
-		"S shop out = -\n"
-		"S shop empty - -\n"
-		"end S\n"
-		"begin L *\n"
-		"L shop web-1 web http:tcp:8080 10.244.0.5,10.244.0.6\n"
-		"L shop db-1 db pg:tcp:5432 10.244.0.8/db-0,10.244.0.9/db-1\n"
-		"L shop db-2 db pg:tcp:5432 fd00::9/db-1\n"
-		"end L\n"
-		"begin P *\n"
-		"P shop web-abc 10.244.0.5\n"
-		"P shop six fd00::9\n"
-		"end P\n";
+	static const char text[] = "begin S *\n"
+				   "S shop web 10.96.0.7,fd00::7 http:tcp:80,:udp:53\n"
+				   "S shop db - pg:tcp:5432\n"
+				   "S shop out = -\n"
+				   "S shop empty - -\n"
+				   "end S\n"
+				   "begin L *\n"
+				   "L shop web-1 web http:tcp:8080 10.244.0.5,10.244.0.6\n"
+				   "L shop db-1 db pg:tcp:5432 10.244.0.8/db-0,10.244.0.9/db-1\n"
+				   "L shop db-2 db pg:tcp:5432 fd00::9/db-1\n"
+				   "end L\n"
+				   "begin P *\n"
+				   "P shop web-abc 10.244.0.5\n"
+				   "P shop six fd00::9\n"
+				   "end P\n";
 	struct tp_namestore *s = tp_names_new();
 
 	assert_int_equal(tp_names_lines(s, text, strlen(text)), 0);
@@ -51,7 +51,8 @@ static struct tp_namestore *cluster(void)
 }
 
 /* The answer in text: "NAME.  5S IN A 1.2.3.4" a line, sorted as they come; authority and additional ones behind "/" and "+". */
-static char *ask_with(const struct tp_namestore *s, const char *name, unsigned type, bool edns, size_t max)
+static char *ask_with(const struct tp_namestore *s, const char *name, unsigned type, bool edns,
+		      size_t max)
 {
 	static char text[8192];
 	uint8_t q[512], out[4096];
@@ -86,7 +87,11 @@ static char *ask_with(const struct tp_namestore *s, const char *name, unsigned t
 				continue;
 			}
 			assert_true(ns_sprintrr(&m, &rr, NULL, NULL, line, sizeof(line)) > 0);
-			at += (size_t)sprintf(text + at, "\n%s%s", section == ns_s_an ? "" : section == ns_s_ns ? "/" : "+", line);
+			at += (size_t)sprintf(text + at, "\n%s%s",
+					      section == ns_s_an ? "" :
+					      section == ns_s_ns ? "/" :
+								   "+",
+					      line);
 		}
 	}
 	/* one space between words */
@@ -122,7 +127,8 @@ static void services(void **state)
 	assert_null(strstr(a, "AAAA"));
 	assert_true(has(ask(s, "WEB.Shop.svc.Cluster.local", TP_DNS_AAAA), "IN AAAA fd00::7"));
 	a = ask(s, "web.shop.svc.cluster.local", MX);
-	assert_true(*a == '0' && has(a, "/cluster.local. ") && has(a, "SOA ns.dns.cluster.local. hostmaster.cluster.local."));
+	assert_true(*a == '0' && has(a, "/cluster.local. ") &&
+		    has(a, "SOA ns.dns.cluster.local. hostmaster.cluster.local."));
 	a = ask(s, "nope.shop.svc.cluster.local", TP_DNS_A);
 	assert_true(*a == '3' && has(a, "SOA"));
 	assert_true(*ask(s, "web.nowhere.svc.cluster.local", TP_DNS_A) == '3');
@@ -167,7 +173,8 @@ static void ports(void **state)
 
 	(void)state;
 	a = ask(s, "_http._tcp.web.shop.svc.cluster.local", SRV);
-	assert_true(has(a, "SRV 0 100 80 web.shop.svc.cluster.local.") && has(a, "+web.shop.svc.cluster.local."));
+	assert_true(has(a, "SRV 0 100 80 web.shop.svc.cluster.local.") &&
+		    has(a, "+web.shop.svc.cluster.local."));
 	a = ask(s, "_pg._tcp.db.shop.svc.cluster.local", SRV);
 	assert_true(has(a, "SRV 0 33 5432 db-0.db.shop.svc.cluster.local.") &&
 		    has(a, "+db-1.db.shop.svc.cluster.local. 5S IN A 10.244.0.9"));
@@ -186,10 +193,14 @@ static void backwards(void **state)
 
 	(void)state;
 	assert_true(has(ask(s, "7.0.96.10.in-addr.arpa", PTR), "PTR web.shop.svc.cluster.local."));
-	assert_true(has(ask(s, "8.0.244.10.in-addr.arpa", PTR), "PTR db-0.db.shop.svc.cluster.local."));
-	assert_true(has(ask(s, "5.0.244.10.in-addr.arpa", PTR), "PTR 10-244-0-5.web.shop.svc.cluster.local."));
-	assert_true(has(ask(s, "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa", PTR),
-			"PTR web.shop.svc.cluster.local."));
+	assert_true(
+		has(ask(s, "8.0.244.10.in-addr.arpa", PTR), "PTR db-0.db.shop.svc.cluster.local."));
+	assert_true(has(ask(s, "5.0.244.10.in-addr.arpa", PTR),
+			"PTR 10-244-0-5.web.shop.svc.cluster.local."));
+	assert_true(has(
+		ask(s, "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa",
+		    PTR),
+		"PTR web.shop.svc.cluster.local."));
 	assert_string_equal(ask(s, "4.3.2.1.in-addr.arpa", PTR), "outside");
 	assert_string_equal(ask(s, "7.0.96.300.in-addr.arpa", PTR), "outside");
 	tp_names_free(s);
@@ -231,9 +242,10 @@ static void changes(void **state)
 static void broken_lines(void **state)
 {
 	static const char *const bad[] = {
-		"",	"S",	     "S a",	  "S a b",	"S a b c",     "S a b c d e", "L a b c d",
-		"P a b", "X a b c d", "S  a b c d", " S a b c d", "S a b c d ", "S a b\tc d",  "begin",
-		"begin S", "begin X *", "end",	  "end X",	"-",	     "- a b",	    "-S a",
+		"",	      "S",     "S a",	    "S a b",	  "S a b c",	"S a b c d e",
+		"L a b c d",  "P a b", "X a b c d", "S  a b c d", " S a b c d", "S a b c d ",
+		"S a b\tc d", "begin", "begin S",   "begin X *",  "end",	"end X",
+		"-",	      "- a b", "-S a",
 	};
 	struct tp_namestore *s = tp_names_new();
 
@@ -265,18 +277,27 @@ static void many(void **state)
 	for (int i = 0; i < 10000; i++) {
 		int a = i / 250, b = i % 250;
 
-		snprintf(line, sizeof(line), "S namespace-%d service-with-a-name-%d 10.96.%d.%d http:tcp:80,metrics:tcp:9090", i % 100, i, a, b);
+		snprintf(
+			line, sizeof(line),
+			"S namespace-%d service-with-a-name-%d 10.96.%d.%d http:tcp:80,metrics:tcp:9090",
+			i % 100, i, a, b);
 		put(s, line);
-		snprintf(line, sizeof(line), "L namespace-%d service-with-a-name-%d-abcde service-with-a-name-%d http:tcp:8080,metrics:tcp:9090 10.1.%d.%d,10.2.%d.%d",
-			 i % 100, i, i, a, b, a, b);
+		snprintf(
+			line, sizeof(line),
+			"L namespace-%d service-with-a-name-%d-abcde service-with-a-name-%d http:tcp:8080,metrics:tcp:9090 10.1.%d.%d,10.2.%d.%d",
+			i % 100, i, i, a, b, a, b);
 		put(s, line);
 		for (int k = 1; k < 3; k++) {
-			snprintf(line, sizeof(line), "P namespace-%d service-with-a-name-%d-6f999789b8-abcd%d 10.%d.%d.%d", i % 100, i, k, k, a, b);
+			snprintf(
+				line, sizeof(line),
+				"P namespace-%d service-with-a-name-%d-6f999789b8-abcd%d 10.%d.%d.%d",
+				i % 100, i, k, k, a, b);
 			put(s, line);
 		}
 	}
 	taken = mallinfo2().uordblks - before;
-	print_message("10,000 services, 20,000 pods: %zu KB, by its own count %zu\n", taken >> 10, tp_names_bytes(s) >> 10);
+	print_message("10,000 services, 20,000 pods: %zu KB, by its own count %zu\n", taken >> 10,
+		      tp_names_bytes(s) >> 10);
 #ifndef __SANITIZE_ADDRESS__
 	assert_true(taken > 0);
 	assert_true(taken <= 20u << 20);
@@ -294,8 +315,9 @@ static void many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(services), cmocka_unit_test(endpoints), cmocka_unit_test(ports),
-		cmocka_unit_test(backwards), cmocka_unit_test(changes), cmocka_unit_test(broken_lines),
+		cmocka_unit_test(services), cmocka_unit_test(endpoints),
+		cmocka_unit_test(ports),    cmocka_unit_test(backwards),
+		cmocka_unit_test(changes),  cmocka_unit_test(broken_lines),
 		cmocka_unit_test(many),
 	};
 
