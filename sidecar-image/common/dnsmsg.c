@@ -255,3 +255,21 @@ size_t tp_dns_make_query(uint16_t id, const char *name, uint16_t type, uint8_t *
 	out[at++] = 1; /* IN */
 	return at;
 }
+
+size_t tp_dns_ask_for(const uint8_t *q, size_t qn, const char *name, uint8_t *out, size_t max)
+{
+	struct tp_dns_question question;
+	size_t n;
+
+	if (tp_dns_parse_query(q, qn, &question) < 0)
+		return 0;
+	n = tp_dns_make_query(question.id, name, question.type, out, max);
+	if (!n || qn - question.end > max - n)
+		return 0;
+	out[2] = q[2];
+	out[3] = q[3];
+	memcpy(out + 6, q + 6, 6);
+	memcpy(out + n - 2, q + question.end - 2, 2);
+	memcpy(out + n, q + question.end, qn - question.end);
+	return n + qn - question.end;
+}

@@ -77,7 +77,10 @@ size_t tp_dns_fit(uint8_t *p, size_t n, size_t limit);
 int tp_dns_each_a(const uint8_t *p, size_t n, void (*fn)(void *arg, const uint8_t addr[4]),
 		  void *arg);
 
-/* The answer A, to a question for another name, as the answer to the query Q: header, Q's question, and the records of A's answer section, those of
+/* The query Q for another NAME, in dots: flags, type, class and what else there is (EDNS) stay. Bytes in OUT, or 0: Q is none, or
+ * it does not fit. */
+size_t tp_dns_ask_for(const uint8_t *q, size_t qn, const char *name, uint8_t *out, size_t max);
+/* The answer A to such a query as the answer to the query Q: header, Q's question, and all records, those of
  * the name that A was asked for under Q's name. Bytes in OUT, or 0: A is broken, or does not fit. */
 size_t tp_dns_rename(const uint8_t *q, size_t qn, const uint8_t *a, size_t an, uint8_t *out,
 		     size_t max);

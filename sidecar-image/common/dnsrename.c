@@ -9,8 +9,34 @@
 #define NAME_MAX_WIRE 255
 #define MAX_RECORDS   1000
 
-/* TYPEs whose data have names in them */
-enum { TYPE_NS = 2, TYPE_CNAME = 5, TYPE_SOA = 6, TYPE_PTR = 12, TYPE_MX = 15, TYPE_SRV = 33 };
+/* TYPEs whose data have names in them that may be compressed (RFC 3597, 4): so many bytes before, so many names. All
+ * others are copied as they are, known or not. */
+enum { TYPE_NAPTR = 35 };
+static const struct {
+	uint8_t type, fixed, names;
+} with_names[] = {
+	{ 2, 0, 1 },  /* NS */
+	{ 3, 0, 1 },  /* MD */
+	{ 4, 0, 1 },  /* MF */
+	{ 5, 0, 1 },  /* CNAME */
+	{ 6, 0, 2 },  /* SOA */
+	{ 7, 0, 1 },  /* MB */
+	{ 8, 0, 1 },  /* MG */
+	{ 9, 0, 1 },  /* MR */
+	{ 12, 0, 1 }, /* PTR */
+	{ 14, 0, 2 }, /* MINFO */
+	{ 15, 2, 1 }, /* MX */
+	{ 17, 0, 2 }, /* RP */
+	{ 18, 2, 1 }, /* AFSDB */
+	{ 21, 2, 1 }, /* RT */
+	{ 24, 18, 1 }, /* SIG */
+	{ 26, 2, 2 }, /* PX */
+	{ 30, 0, 1 }, /* NXT */
+	{ 33, 6, 1 }, /* SRV */
+	{ TYPE_NAPTR, 4, 1 }, /* behind three strings */
+	{ 36, 2, 1 }, /* KX */
+	{ 39, 0, 1 }, /* DNAME */
+};
 
 struct name {
 	uint8_t v[NAME_MAX_WIRE];
@@ -112,6 +138,7 @@ static size_t put_record(struct writer *w, const uint8_t *p, size_t n, size_t at
 {
 	struct name owner;
 	size_t fixed = 0, len;
+	unsigned int type;
 	int names = 0;
 
 	at = expand(p, n, at, &owner);
@@ -125,24 +152,15 @@ static size_t put_record(struct writer *w, const uint8_t *p, size_t n, size_t at
 	else
 		put(w, owner.v, owner.n);
 	put(w, p + at, 8);
-	switch (get16(p + at)) {
-	case TYPE_NS:
-	case TYPE_CNAME:
-	case TYPE_PTR:
-		names = 1;
-		break;
-	case TYPE_SOA:
-		names = 2;
-		break;
-	case TYPE_MX:
-		fixed = 2;
-		names = 1;
-		break;
-	case TYPE_SRV:
-		fixed = 6;
-		names = 1;
-		break;
+	type = get16(p + at);
+	for (size_t i = 0; i < sizeof(with_names) / sizeof(*with_names); i++) {
+		if (with_names[i].type != type)
+			continue;
+		fixed = with_names[i].fixed;
+		names = with_names[i].names;
 	}
+	for (int i = 0; type == TYPE_NAPTR && i < 3 && fixed < len; i++)
+		fixed += p[at + 10 + fixed] + 1u;
 	return put_data(w, p, n, at + 10, len, fixed, names) < 0 ? 0 : at + 10 + len;
 }
 
@@ -158,14 +176,13 @@ size_t tp_dns_rename(const uint8_t *q, size_t qn, const uint8_t *a, size_t an, u
 	if (tp_dns_parse_query(q, qn, &question) < 0 || an < TP_DNS_HEADER || get16(a + 4) != 1)
 		return 0;
 	at = expand(a, an, TP_DNS_HEADER, &asked);
-	count = get16(a + 6);
+	count = get16(a + 6) + get16(a + 8) + get16(a + 10);
 	if (!at || an - at < 4 || count > MAX_RECORDS)
 		return 0;
 	put(&w, q, 2);
 	put(&w, a + 2, 2);
 	put(&w, "\0\1", 2);
-	put(&w, a + 6, 2);
-	put(&w, "\0\0\0\0", 4);
+	put(&w, a + 6, 6);
 	put(&w, q + TP_DNS_HEADER, question.end - TP_DNS_HEADER);
 	for (at += 4; count && !w.full; count--) {
 		at = put_record(&w, a, an, at, &asked);

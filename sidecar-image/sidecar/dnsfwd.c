@@ -538,17 +538,18 @@ static void on_check_timeout(void *arg)
 	checked(d, false);
 }
 
-bool dns_ask_try(struct dnsfwd *d, const char *name, uint16_t type, struct tries *t, size_t i)
+bool dns_ask_try(struct dnsfwd *d, const struct pending *of, const char *name, struct tries *t,
+		 size_t i)
 {
-	uint8_t msg[600];
-	size_t n = tp_dns_make_query(1, name, type, msg, sizeof(msg));
+	uint8_t msg[TP_DNS_UDP_MIN + 4096];
+	size_t n = tp_dns_ask_for(of->msg, of->len, name, msg, sizeof(msg));
 	struct pending *p = n ? take_slot(d) : NULL;
 
 	if (!p)
 		return false;
 	p->part = t;
 	p->part_no = i;
-	p->type = type;
+	p->type = of->type;
 	p->asked = tp_now_ms();
 	p->msg = tp_malloc(n);
 	memcpy(p->msg, msg, n);

@@ -69,8 +69,9 @@ struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
 /* P's answer, or SERVFAIL; P is over. */
 void dns_finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size_t n);
 void dns_refuse(struct dnsfwd *d, struct pending *p);
-/* The Ith of T: NAME, of the agent. False: it cannot be asked. */
-bool dns_ask_try(struct dnsfwd *d, const char *name, uint16_t type, struct tries *t, size_t i);
+/* The Ith of T: the agent is asked what OF asks, for NAME. False: it cannot be asked. */
+bool dns_ask_try(struct dnsfwd *d, const struct pending *of, const char *name, struct tries *t,
+		 size_t i);
 /* A question of the forwarder's own, for an address of NAME. */
 void dns_ask_own(struct dnsfwd *d, const char *name);
 void dns_channel_flush(struct dnsfwd *d);

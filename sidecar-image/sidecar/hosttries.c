@@ -122,7 +122,7 @@ void hostnames_try(struct hostnames *h, struct dnsfwd *d, struct pending *p, cha
 	t->open = 1; /* while they are asked, one may be over already */
 	for (size_t i = 0; i < n; i++) {
 		t->open++;
-		if (!dns_ask_try(d, names[i], p->type, t, i)) {
+		if (!dns_ask_try(d, p, names[i], t, i)) {
 			t->open--;
 			t->v[i].done = true;
 		}

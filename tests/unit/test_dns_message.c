@@ -151,11 +151,13 @@ static const char longer[] = "\0\7\x85\x80\0\1\0\3\0\1\0\1"
 			     "\xc0\x0c\0\x10\0\1\0\0\0\7\0\3\2ab"
 			     "\xc0\x0c\0\2\0\1\0\0\0\7\0\2\xc0\x0c"
 			     "\0\0\x29\x10\0\0\0\0\0\0\0";
-static const char renamed[] = "\x43\x21\x85\x80\0\1\0\3\0\0\0\0"
+static const char renamed[] = "\x43\x21\x85\x80\0\1\0\3\0\1\0\1"
 			      "\3aPi\0\0\x21\0\1"
 			      "\xc0\x0c\0\x21\0\1\0\0\0\5\0\x0d\0\1\0\2\x1f\x90\3pod\1x\0"
 			      "\1y\1x\0\0\1\0\1\0\0\0\6\0\4\x0a\1\2\3"
-			      "\xc0\x0c\0\x10\0\1\0\0\0\7\0\3\2ab";
+			      "\xc0\x0c\0\x10\0\1\0\0\0\7\0\3\2ab"
+			      "\xc0\x0c\0\2\0\1\0\0\0\7\0\7\3API\1x\0"
+			      "\0\0\x29\x10\0\0\0\0\0\0\0";
 
 static void test_rename(void **state)
 {
@@ -181,9 +183,49 @@ static void test_rename(void **state)
 	assert_int_equal(tp_dns_rename(BYTES(asked), bad, sizeof(bad) - 1, out, sizeof(out)), 0);
 }
 
+/* "x" in IN, CH and with EDNS, asked for "a.bc": nothing but the name is another. */
+static void test_ask_for(void **state)
+{
+	static const char edns[] = "\x43\x21\x01\x30\0\1\0\0\0\0\0\1\1x\0\0\x10\0\3"
+				   "\0\0\x29\x10\0\0\0\x80\0\0\4\0\x0a\0\0";
+	static const char other[] = "\x43\x21\x01\x30\0\1\0\0\0\0\0\1\1a\2bc\0\0\x10\0\3"
+				    "\0\0\x29\x10\0\0\0\x80\0\0\4\0\x0a\0\0";
+	uint8_t out[512];
+	size_t n = tp_dns_ask_for(BYTES(edns), "a.bc", out, sizeof(out));
+
+	(void)state;
+	assert_int_equal(n, sizeof(other) - 1);
+	assert_memory_equal(out, other, n);
+	for (size_t i = 0; i < sizeof(other) - 1; i++)
+		assert_int_equal(tp_dns_ask_for(BYTES(edns), "a.bc", out, i), 0);
+	for (size_t i = 0; i < sizeof(edns) - 1; i++)
+		assert_int_equal(tp_dns_ask_for((const uint8_t *)edns, i, "a.bc", out, sizeof(out)), 0);
+	assert_int_equal(tp_dns_ask_for(BYTES(edns), "a..b", out, sizeof(out)), 0);
+}
+
+/* Names in the data of a NAPTR and a DNAME are whole afterwards; a TXT's bytes are nobody's names. */
+static void test_rename_data(void **state)
+{
+	static const char q[] = "\0\1\x01\0\0\1\0\0\0\0\0\0\1a\0\0\x23\0\1";
+	static const char a[] = "\0\1\x81\x80\0\1\0\3\0\0\0\0\1a\1x\0\0\x23\0\1"
+				"\xc0\x0c\0\x23\0\1\0\0\0\5\0\x0d\0\1\0\2\1S\3abc\0\xc0\x0c"
+				"\xc0\x0c\0\x27\0\1\0\0\0\5\0\2\xc0\x0e"
+				"\xc0\x0c\0\x10\0\1\0\0\0\5\0\3\2\xc0\x0c";
+	static const char want[] = "\0\1\x81\x80\0\1\0\3\0\0\0\0\1a\0\0\x23\0\1"
+				   "\xc0\x0c\0\x23\0\1\0\0\0\5\0\x10\0\1\0\2\1S\3abc\0\1a\1x\0"
+				   "\xc0\x0c\0\x27\0\1\0\0\0\5\0\3\1x\0"
+				   "\xc0\x0c\0\x10\0\1\0\0\0\5\0\3\2\xc0\x0c";
+	uint8_t out[512];
+
+	(void)state;
+	assert_int_equal(tp_dns_rename(BYTES(q), BYTES(a), out, sizeof(out)), sizeof(want) - 1);
+	assert_memory_equal(out, want, sizeof(want) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ask_for),	  cmocka_unit_test(test_rename_data),
 		cmocka_unit_test(test_rename),	  cmocka_unit_test(test_query),
 		cmocka_unit_test(test_is_answer), cmocka_unit_test(test_error),
 		cmocka_unit_test(test_fit),	  cmocka_unit_test(test_each_a),
