@@ -82,7 +82,7 @@ cmocka_libs   = $(eval cmocka_libs := $$(shell pkg-config --libs cmocka))$(cmock
 
 helper_src  := $(filter-out helper/main.c,$(sort $(shell find helper -name '*.c' 2>/dev/null)))
 base_src    := $(filter-out helper/base/json.c,$(sort $(wildcard helper/base/*.c)))
-shared_src  := sidecar-image/common/method.c sidecar-image/common/nameline.c
+shared_src  := sidecar-image/common/method.c sidecar-image/common/nameline.c sidecar-image/common/netfiles.c
 common_src  := $(sort $(wildcard sidecar-image/common/*.c))
 names_src   := $(sort $(wildcard sidecar-image/names/*.c))
 engine_src  := $(sort $(wildcard sidecar-image/engine/*.c))

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "cmd.h"
 #include "common/control.h"
+#include "common/dnsmsg.h"
 #include "session/clash.h"
 #include "session/known.h"
 
@@ -184,6 +186,29 @@ void tp_hostnet_send_names(struct tp_session *s)
 	if (tp_read_file("/etc/resolv.conf", &b) == 0 && b.len)
 		tp_control_send(s->control, TP_CTL_HOST_RESOLV, b.data, b.len);
 	send_resolved(s);
+}
+
+static int mark_task(void *arg, struct tp_cancel *c, struct tp_err *err)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+
+	(void)arg;
+	(void)c;
+	(void)err;
+	if (getaddrinfo(TP_DNS_MARKER, NULL, &hints, &list) == 0)
+		freeaddrinfo(list);
+	return 0;
+}
+
+void tp_hostnet_mark(struct tp_session *s)
+{
+	if (!s->method->host_network || !is_local(&s->ep))
+		return;
+	tp_control_sends(s->control, TP_CTL_MARKER, "yes");
+	tp_session_task(s, mark_task);
+	tp_session_wait_tasks(s);
+	tp_control_sends(s->control, TP_CTL_MARKER, "no");
 }
 
 int tp_hostnet_shared(struct tp_err *err)

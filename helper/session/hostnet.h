@@ -23,6 +23,9 @@ int tp_hostnet_here(const struct tp_session *s, struct tp_err *err);
 int tp_hostnet_check(struct tp_session *s, struct tp_cancel *c, struct tp_err *err);
 /* What the sidecar has to know of this machine's name servers, if the engine's machine is this one. */
 void tp_hostnet_send_names(struct tp_session *s);
+/* Asks this machine's resolver for TP_DNS_MARKER, as any program would: the sidecar learns what it puts behind names. The loop runs
+ * meanwhile. Nothing, where it is of no use. */
+void tp_hostnet_mark(struct tp_session *s);
 /* The session's sidecar is in this process' network namespace. 0 or -1 ERR. */
 int tp_hostnet_shared(struct tp_err *err);
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "common/netfiles.h"
 #include "docker/plugin.h"
 #include "kube/workload.h"
 #include "session/method.h"
@@ -34,6 +35,7 @@ const struct tp_opt tp_session_opt_table[] = {
 	OPT("volumes", TP_OPT_STRING, "sshfs|copy|off", "how the container gets the pod's volumes (default: sshfs, if the pod has any)", volumes, "sshfs|copy|off"),
 	OPT("volumes-limit", TP_OPT_STRING, "SIZE", "how much --volumes copy may copy (default: " TP_VOLUMES_LIMIT ")", volumes_limit, NULL),
 	OPT("volumes-root", TP_OPT_STRING, "PATH", "where in the container the pod's whole file tree is (default: " TP_VOLUMES_ROOT ")", volumes_root, NULL),
+	OPT("dns-upstream", TP_OPT_STRING, "ADDRESS", "with --method vpn-tcp and teleproxy: who is asked for names that are not the cluster's, in the place of the usual servers (ADDRESS or ADDRESS:PORT)", dns_upstream, NULL),
 	OPT("method", TP_OPT_STRING, "container|vpn-tcp|teleproxy|inject-tcp|auto", "what is captured, and who answers names (default: container)", method, "container|vpn-tcp|teleproxy|inject-tcp|auto"),
 	OPT("engine", TP_OPT_STRING, "native|sshuttle", "what carries the captured connections (default: native)", engine, "native|sshuttle"),
 	OPT("on-disconnect", TP_OPT_STRING, "reconnect|exit", "when the link to the cluster breaks: dial again, making the agent anew if need be (the default), or end the run", on_disconnect, "reconnect|exit"),
@@ -135,6 +137,25 @@ static int scope_check(const struct tp_session_opts *o, struct tp_err *err)
 	return 0;
 }
 
+static int upstream_check(const struct tp_session_opts *o, struct tp_err *err)
+{
+	const struct tp_method *m = tp_method_of(o);
+	struct tp_nameserver ns;
+
+	if (!o->dns_upstream)
+		return 0;
+	if (tp_nameserver_parse_port(&ns, o->dns_upstream))
+		return tp_err_set(err, TP_ERR_USAGE,
+				  "--dns-upstream %s: it is ADDRESS or ADDRESS:PORT, and no name",
+				  o->dns_upstream);
+	if (m->names == TP_NAMES_SUFFIXES || m->names == TP_NAMES_WATCH)
+		return 0;
+	return tp_err_set(err, TP_ERR_USAGE,
+			  "--dns-upstream is for --method vpn-tcp and teleproxy: with --method %s the "
+			  "cluster answers all names",
+			  m->name);
+}
+
 int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 {
 	int ways = !!o->swap_deployment + !!o->new_deployment + !!o->deployment;
@@ -175,7 +196,7 @@ int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)
 		return tp_err_set(err, TP_ERR_USAGE,
 				  "--on-disconnect %s: it is one of reconnect and exit",
 				  o->on_disconnect);
-	if (scope_check(o, err))
+	if (scope_check(o, err) || upstream_check(o, err))
 		return -1;
 	for (size_t i = 0; i < o->never_proxy.n; i++)
 		if (cidr_check(o, "never-proxy", o->never_proxy.v[i], err))
@@ -220,7 +241,8 @@ void tp_session_opts_free(struct tp_session_opts *o)
 			     &o->serviceaccount,  &o->image,	      &o->port_forward,
 			     &o->docker_host,	  &o->docker_context, &o->docker_path,
 			     &o->volumes,	  &o->volumes_root,   &o->volumes_limit,
-			     &o->on_disconnect,	  &o->engine,	      &o->method };
+			     &o->on_disconnect,	  &o->engine,	      &o->method,
+			     &o->dns_upstream };
 
 	for (size_t i = 0; i < TP_ARRAY_SIZE(strings); i++) {
 		free(*strings[i]);

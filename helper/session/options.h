@@ -21,6 +21,7 @@ struct tp_session_opts {
 	char *volumes, *volumes_root, *volumes_limit;
 	struct tp_strv also_proxy, never_proxy, pod_cidr, service_cidr;
 	struct tp_strv expose, from_pod, to_pod, to_host;
+	char *dns_upstream;	 /* "ADDRESS[:PORT]", or NULL */
 	char *method;		 /* common/method.h, or "auto"; NULL: the default */
 	char *engine;		 /* "sshuttle" or "native"; NULL: the default */
 	char *on_disconnect;	 /* "reconnect" or "exit" */

@@ -286,6 +286,8 @@ static void sidecar_started(void *arg)
 	tp_control_sends(s->control, TP_CTL_METHOD, s->method->name);
 	if (s->method->host_network)
 		tp_hostnet_send_names(s);
+	if (s->opts->dns_upstream)
+		tp_control_sends(s->control, TP_CTL_DNS_UPSTREAM, s->opts->dns_upstream);
 	tp_control_send_list(s->control, TP_CTL_CAPTURE, &s->scope.capture);
 	tp_control_send_list(s->control, TP_CTL_CAPTURE_NAME, &s->scope.names);
 	tp_control_send_list(s->control, TP_CTL_NEVER_PROXY, &s->scope.kept);
@@ -423,6 +425,7 @@ int tp_session_start(struct tp_session *s, struct tp_err *err)
 		*err = s->err;
 		return -1;
 	}
+	tp_hostnet_mark(s);
 	tp_session_ports_tell(s);
 	tp_timings_mark("session ready");
 	return 0;

@@ -45,6 +45,10 @@
 	"host-dns" /* a name server of the machine's (IPv4) whose questions are looked at as well, beside those of the container's own resolv.conf */
 #define TP_CTL_HOST_RESOLV \
 	"host-resolv" /* the machine's /etc/resolv.conf, where the container's own copy need not be that */
+#define TP_CTL_DNS_UPSTREAM \
+	"dns-upstream" /* ADDRESS or ADDRESS:PORT: is asked for what is not the cluster's, in the place of the machine's servers */
+#define TP_CTL_MARKER \
+	"marker" /* "yes": questions for TP_DNS_MARKER teach the suffixes that resolvers put behind names; "no": no more */
 #define TP_CTL_METHOD "method" /* a name of common/method.h; "container" without this */
 #define TP_CTL_CAPTURE \
 	"capture" /* one CIDR that is captured, where the method's scope is such; may come more than once */

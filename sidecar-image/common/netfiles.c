@@ -67,6 +67,47 @@ int tp_nameserver_parse(struct tp_nameserver *ns, const char *text)
 	return 0;
 }
 
+static int parse_port(const char *text)
+{
+	char *end;
+	long port = strtol(text, &end, 10);
+
+	return *text >= '0' && *text <= '9' && !*end && port > 0 && port < 65536 ? (int)port : -1;
+}
+
+int tp_nameserver_parse_port(struct tp_nameserver *ns, const char *text)
+{
+	const char *end = *text == '[' ? strchr(text, ']') : strchr(text, ':');
+	char address[sizeof(ns->text)];
+	size_t skip = *text == '[', n;
+	int port;
+
+	memset(ns, 0, sizeof(*ns));
+	/* without brackets more than one colon is an address */
+	if (!end || (!skip && strchr(end + 1, ':')) || (skip && !end[1]))
+		end = skip && end ? end : text + strlen(text);
+	n = (size_t)(end - text) - skip;
+	if (n >= sizeof(address) || (skip && *end != ']'))
+		return -1;
+	memcpy(address, text + skip, n);
+	address[n] = '\0';
+	end += skip;
+	if (tp_nameserver_parse(ns, address) < 0)
+		return -1;
+	if (!*end)
+		return 0;
+	port = *end == ':' ? parse_port(end + 1) : -1;
+	if (port < 0) {
+		ns->len = 0;
+		return -1;
+	}
+	if (ns->addr.ss_family == AF_INET)
+		((struct sockaddr_in *)&ns->addr)->sin_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in6 *)&ns->addr)->sin6_port = htons((uint16_t)port);
+	return 0;
+}
+
 static int option_number(const char *text, int min, int max)
 {
 	long v = strtol(text, NULL, 10);

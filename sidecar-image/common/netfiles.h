@@ -33,6 +33,8 @@ void tp_resolv_parse(struct tp_resolv *r, const char *text, size_t n);
 void tp_resolv_free(struct tp_resolv *r);
 /* "10.96.0.10", "fd00::a", "fe80::1%eth0": 0, or -1. */
 int tp_nameserver_parse(struct tp_nameserver *ns, const char *text);
+/* The same with a port behind it, or without: "10.96.0.10:5353", "[fd00::a]:5353". */
+int tp_nameserver_parse_port(struct tp_nameserver *ns, const char *text);
 
 /* What a user's --dns, --dns-search and --dns-option replace (empty list: the
  * pod's stay). A search list of "." means none. */

@@ -108,6 +108,14 @@ void dns_finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size
 		hostnames_tried(t, i, answer, n);
 		return;
 	}
+	if (p->probe) {
+		struct tp_dns_question q;
+
+		if (tp_dns_parse_query(p->msg, p->len, &q) == 0)
+			hostnames_asked(d->host, q.name);
+		forget(d, p);
+		return;
+	}
 	if (d->host)
 		hostnames_seen(d->host, p, answer, n);
 	if (!p->own)
@@ -115,12 +123,22 @@ void dns_finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size
 	forget(d, p);
 }
 
-void dns_refuse(struct dnsfwd *d, struct pending *p)
+static void finish_with(struct dnsfwd *d, struct pending *p, unsigned rcode)
 {
 	uint8_t answer[TP_DNS_HEADER + 300];
-	size_t n = tp_dns_error(p->msg, p->len, TP_DNS_SERVFAIL, answer, sizeof(answer));
+	size_t n = tp_dns_error(p->msg, p->len, rcode, answer, sizeof(answer));
 
 	dns_finish(d, p, answer, n);
+}
+
+void dns_refuse(struct dnsfwd *d, struct pending *p)
+{
+	finish_with(d, p, TP_DNS_SERVFAIL);
+}
+
+void dns_no_such_name(struct dnsfwd *d, struct pending *p)
+{
+	finish_with(d, p, TP_DNS_NXDOMAIN);
 }
 
 /* ---------------------------------------------------------- the engine's turn */
@@ -567,6 +585,24 @@ void dns_ask_own(struct dnsfwd *d, const char *name)
 
 	if (p && p->used)
 		p->own = true;
+}
+
+void dns_ask_agent(struct dnsfwd *d, const char *name)
+{
+	uint8_t msg[600];
+	size_t n = tp_dns_make_query(1, name, TP_DNS_A, msg, sizeof(msg));
+	struct pending *p = n ? take_slot(d) : NULL;
+
+	if (!p)
+		return;
+	p->probe = true;
+	p->type = TP_DNS_A;
+	p->asked = tp_now_ms();
+	p->msg = tp_malloc(n);
+	memcpy(p->msg, msg, n);
+	p->len = n;
+	to_agent(d, p);
+	dns_sweep_later(d);
 }
 
 /* The namespace's own domain: asked of the cluster's DNS, never passed on by it. */

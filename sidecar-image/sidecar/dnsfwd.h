@@ -26,6 +26,7 @@ struct client { /* by TCP */
 struct pending {
 	bool used, sent, check;
 	bool own; /* asked by the forwarder itself: nobody waits for it */
+	bool probe; /* dns_ask_agent's */
 	bool at_engine, engine_only;
 	uint16_t id, type;
 	uint16_t udp_size;
@@ -69,11 +70,14 @@ struct pending *dns_ask(struct dnsfwd *d, const uint8_t *msg, size_t n,
 /* P's answer, or SERVFAIL; P is over. */
 void dns_finish(struct dnsfwd *d, struct pending *p, const uint8_t *answer, size_t n);
 void dns_refuse(struct dnsfwd *d, struct pending *p);
+void dns_no_such_name(struct dnsfwd *d, struct pending *p); /* the same with NXDOMAIN */
 /* The Ith of T: the agent is asked what OF asks, for NAME. False: it cannot be asked. */
 bool dns_ask_try(struct dnsfwd *d, const struct pending *of, const char *name, struct tries *t,
 		 size_t i);
 /* A question of the forwarder's own, for an address of NAME. */
 void dns_ask_own(struct dnsfwd *d, const char *name);
+/* The same, of the agent whosever the name is; hostnames_asked is told. */
+void dns_ask_agent(struct dnsfwd *d, const char *name);
 void dns_channel_flush(struct dnsfwd *d);
 void dns_sweep_later(struct dnsfwd *d);
 

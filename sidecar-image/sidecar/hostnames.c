@@ -14,7 +14,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define TRY_MS	 1500
+#define TRY_MS	     1500
+#define SUFFIXES_MAX 32
 #define ROUNDS	 2
 #define MAX_LAST 3 /* labels of a name that may lack the cluster's domain */
 
@@ -23,8 +24,13 @@ static const char *const docker_servers[] = { "8.8.8.8", "8.8.4.4" };
 
 struct hostnames {
 	struct sidecar *s;
-	struct tp_resolv conf;
+	struct tp_resolv conf; /* its search list grows by what the marker teaches */
 	struct tp_strv servers;
+	struct tp_nameserver upstream; /* --dns-upstream; no length: there is none */
+	/* Whether the cluster's DNS passes on to this machine what it does not know, as that of a local cluster does: a name that
+	 * nobody else can know is asked of the agent, and comes back here, or does not. */
+	enum { LOOP_UNKNOWN, LOOP_NONE, LOOP_FOUND } loop;
+	char probe[64];
 };
 
 /* One question to the machine's servers, one after another. */
@@ -264,15 +270,18 @@ static int open_marked(const struct tp_nameserver *ns, bool tcp)
 static void next_try(struct upstream *u)
 {
 	const struct tp_resolv *conf = &u->h->conf;
+	const struct tp_nameserver *given = u->h->upstream.len ? &u->h->upstream : NULL;
+	unsigned n_ns = given ? 1 : (unsigned)conf->n_ns;
 	struct dnsfwd *d = u->h->s->dnsfwd;
 
 	for (;;) {
 		end_try(u);
-		if (u->tries >= conf->n_ns * ROUNDS) {
+		if (u->tries >= n_ns * ROUNDS) {
 			dns_refuse(d, u->p);
 			return;
 		}
-		u->fd = open_marked(&conf->ns[u->tries++ % conf->n_ns], u->tcp);
+		u->fd = open_marked(given ? given : &conf->ns[u->tries % n_ns], u->tcp);
+		u->tries++;
 		if (u->fd < 0)
 			continue;
 		if (getrandom(&u->id, sizeof(u->id), 0) != (ssize_t)sizeof(u->id))
@@ -317,6 +326,84 @@ static size_t candidates(const struct hostnames *h, const char *name, size_t n, 
 	return count;
 }
 
+/* ---------------------------------------------------- marker and loop */
+
+/* What a resolver has put behind the marker, it puts behind other names, too. */
+static void learn_suffix(struct hostnames *h, const char *suffix)
+{
+	struct tp_strv *known = &h->conf.search;
+
+	if (!*suffix || !h->s->marking || known->n >= SUFFIXES_MAX || tp_strv_has(known, suffix) ||
+	    in_cluster(suffix, &h->s->dnsfwd->search) || strchr(suffix, '\\'))
+		return;
+	tp_strv_add(known, suffix);
+	tp_verbose("names: this machine's resolver puts %s behind names", suffix);
+}
+
+/* True: the question was ours, and is answered. */
+static bool own_question(struct hostnames *h, struct pending *p, const char *name)
+{
+	size_t n = strlen(TP_DNS_MARKER);
+
+	if (*h->probe && strcmp(name, h->probe) == 0) {
+		if (h->loop != LOOP_FOUND && h->s->scope_names.n)
+			sidecar_sendf(h->s, TP_CTL_WARN,
+				      "the cluster's DNS asks this machine for what it does not know (a "
+				      "local cluster): names of --also-proxy are asked of %s",
+				      h->upstream.len ? h->s->dns_upstream :
+							"this machine's servers; --dns-upstream names another");
+		h->loop = LOOP_FOUND;
+	} else if (strncmp(name, TP_DNS_MARKER, n) == 0 && (!name[n] || name[n] == '.')) {
+		learn_suffix(h, name[n] ? name + n + 1 : "");
+	} else {
+		return false;
+	}
+	dns_no_such_name(h->s->dnsfwd, p);
+	return true;
+}
+
+static bool is_also(const struct hostnames *h, const char *name)
+{
+	const struct tp_strv *also = &h->s->scope_names;
+
+	for (size_t i = 0; i < also->n; i++)
+		if (strcasecmp(name, also->v[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Another question like P is with the agent: P may be that one, which came round. */
+static bool is_under_way(const struct dnsfwd *d, const struct pending *p, const char *name)
+{
+	for (size_t i = 0; i < MAX_PENDING; i++) {
+		const struct pending *other = &d->pending[i];
+		struct tp_dns_question q;
+
+		if (other != p && other->used && other->sent && other->type == p->type &&
+		    tp_dns_parse_query(other->msg, other->len, &q) == 0 && strcmp(q.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A name of --also-proxy that would go round in circles. */
+static bool goes_round(const struct hostnames *h, const struct pending *p, const char *name)
+{
+	return is_also(h, name) && h->loop != LOOP_NONE &&
+	       (h->loop == LOOP_FOUND || is_under_way(h->s->dnsfwd, p, name));
+}
+
+static void look_for_loop(struct hostnames *h)
+{
+	uint64_t nonce;
+
+	if (getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
+		return;
+	snprintf(h->probe, sizeof(h->probe), "%016llx.loop.tpdocker.dev", (unsigned long long)nonce);
+	h->loop = LOOP_UNKNOWN;
+	dns_ask_agent(h->s->dnsfwd, h->probe);
+}
+
 bool hostnames_route(struct hostnames *h, struct pending *p, const char *name)
 {
 	struct dnsfwd *d = h->s->dnsfwd;
@@ -325,10 +412,20 @@ bool hostnames_route(struct hostnames *h, struct pending *p, const char *name)
 				       &h->s->scope_names);
 	char *names[HOSTNAMES_TRIES];
 
+	if (own_question(h, p, name))
+		return false;
+	if (goes_round(h, p, name)) {
+		hostnames_ask(h, p);
+		return false;
+	}
 	if (w == NAME_CLUSTER && !in_cluster_cut(name, n, &d->search))
 		n = strlen(name); /* as it is */
-	if (w == NAME_CLUSTER && !name[n])
-		return true;
+	if (w == NAME_CLUSTER && !name[n]) {
+		if (h->loop != LOOP_FOUND || !is_under_way(d, p, name))
+			return true;
+		dns_refuse(d, p); /* the pod's own server asks us: there is nobody who knows */
+		return false;
+	}
 	if (w == NAME_HOST || (w == NAME_EITHER && d->channel < 0) || strchr(name, '\\')) {
 		hostnames_ask(h, p);
 		return false;
@@ -356,6 +453,8 @@ struct hostnames *hostnames_new(struct sidecar *s)
 	bool all_local = true;
 
 	h->s = s;
+	if (s->dns_upstream && !tp_nameserver_parse_port(&h->upstream, s->dns_upstream))
+		tp_verbose("names of others are asked of %s", s->dns_upstream);
 	if (s->host_resolv)
 		tp_resolv_parse(&h->conf, s->host_resolv, strlen(s->host_resolv));
 	else
@@ -381,8 +480,16 @@ void hostnames_linked(struct hostnames *h)
 {
 	const struct tp_strv *names = &h->s->scope_names;
 
+	if (h->s->hostfilter)
+		look_for_loop(h);
 	for (size_t i = 0; i < names->n; i++)
 		dns_ask_own(h->s->dnsfwd, names->v[i]);
+}
+
+void hostnames_asked(struct hostnames *h, const char *name)
+{
+	if (strcmp(name, h->probe) == 0 && h->loop == LOOP_UNKNOWN)
+		h->loop = LOOP_NONE;
 }
 
 static void capture_address(void *arg, const uint8_t a[4])

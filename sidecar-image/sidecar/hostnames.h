@@ -8,7 +8,8 @@
  *                                                                     behind it; if there is no such name: the machine's servers
  *   everything else                                               --> the machine's servers
  *
- * One of the machine's own search domains at the end of a name is taken off first: resolvers put them there by themselves.
+ * One of the machine's own search domains at the end of a name, the longest, is taken off first: resolvers put them there by
+ * themselves. Which ones, resolv.conf tells, and the marker (TP_DNS_MARKER): the helper asks for it as any program would.
  * The servers are asked as they were before, with a mark that the filter lets pass. Without a link the agent's
  * questions wait, and fail; a single word, and what ends in .svc, goes to nobody else meanwhile.
  */
@@ -49,6 +50,8 @@ void hostnames_leave(struct tries *t); /* nobody waits for them any more; NULL i
 void hostnames_tried(struct tries *t, size_t i, const uint8_t *answer, size_t n);
 /* The agent can be asked (again): names that are captured are looked up. */
 void hostnames_linked(struct hostnames *h);
+/* The agent's answer to a question of our own for NAME (dns_ask_agent) is there. */
+void hostnames_asked(struct hostnames *h, const char *name);
 /* An answer on its way to who asked: if it is about a name that is captured, so are the addresses in it. */
 void hostnames_seen(struct hostnames *h, const struct pending *p, const uint8_t *answer, size_t n);
 /* The machine's servers, for the filter. */

@@ -69,14 +69,6 @@ static void answer_with(struct tries *t, const uint8_t *a, size_t len)
 		dns_refuse(t->d, p);
 }
 
-static void no_such_name(struct dnsfwd *d, struct pending *p)
-{
-	uint8_t answer[TP_DNS_HEADER + 300];
-	size_t n = tp_dns_error(p->msg, p->len, TP_DNS_NXDOMAIN, answer, sizeof(answer));
-
-	dns_finish(d, p, answer, n);
-}
-
 void hostnames_tried(struct tries *t, size_t i, const uint8_t *answer, size_t n)
 {
 	bool bad;
@@ -101,7 +93,7 @@ void hostnames_tried(struct tries *t, size_t i, const uint8_t *answer, size_t n)
 		} else if (t->host_next) {
 			hostnames_ask(t->h, p);
 		} else {
-			no_such_name(t->d, p);
+			dns_no_such_name(t->d, p);
 		}
 	}
 	if (!t->open)

@@ -119,6 +119,11 @@ int sidecar_setting(struct sidecar *s, const struct tp_frame *f, struct tp_err *
 		rc = add_to(&s->scope, f, "capture", is_cidr(text), err);
 	} else if (strcmp(f->name, TP_CTL_CAPTURE_NAME) == 0) {
 		rc = add_to(&s->scope_names, f, "capture-name", plain_word(text), err);
+	} else if (strcmp(f->name, TP_CTL_DNS_UPSTREAM) == 0) {
+		free(s->dns_upstream);
+		s->dns_upstream = tp_strdup(text);
+	} else if (strcmp(f->name, TP_CTL_MARKER) == 0) {
+		s->marking = strcmp(text, "yes") == 0;
 	} else if (strcmp(f->name, TP_CTL_NAMES) == 0) {
 		take_names(s, f);
 	} else if (strcmp(f->name, TP_CTL_ENGINE) == 0) {

@@ -86,6 +86,8 @@ struct sidecar {
 	struct tp_strv scope_names; /* names whose addresses belong to it as well */
 	char *host_resolv; /* the machine's resolv.conf; NULL: the container's own is a copy of it */
 	struct tp_strv host_dns; /* further name servers of the machine's */
+	char *dns_upstream;	 /* in the place of all of them; NULL: they are asked */
+	bool marking;		 /* TP_CTL_MARKER */
 	struct tp_strv never_proxy, also_proxy, dns, dns_search, dns_option, add_host;
 	bool local_net, verbose, prepared;
 
