@@ -150,10 +150,11 @@ static int upstream_check(const struct tp_session_opts *o, struct tp_err *err)
 				  o->dns_upstream);
 	if (m->names == TP_NAMES_SUFFIXES || m->names == TP_NAMES_WATCH)
 		return 0;
-	return tp_err_set(err, TP_ERR_USAGE,
-			  "--dns-upstream is for --method vpn-tcp and teleproxy: with --method %s the "
-			  "cluster answers all names",
-			  m->name);
+	return tp_err_set(
+		err, TP_ERR_USAGE,
+		"--dns-upstream is for --method vpn-tcp and teleproxy: with --method %s the "
+		"cluster answers all names",
+		m->name);
 }
 
 int tp_session_opts_check(const struct tp_session_opts *o, struct tp_err *err)

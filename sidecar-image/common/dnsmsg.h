@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TP_DNS_PORT	53
-#define TP_DNS_MARKER	"hellotelepresence" /* a name of nobody's, by which search suffixes are found out */
+#define TP_DNS_PORT 53
+#define TP_DNS_MARKER \
+	"hellotelepresence" /* a name of nobody's, by which search suffixes are found out */
 #define TP_DNS_HEADER	12
 #define TP_DNS_MAX	65535
 #define TP_DNS_UDP_MIN	512

@@ -616,6 +616,8 @@ void dnsfwd_check(struct dnsfwd *d)
 
 	if (d->s->dns_checked || d->check_timer)
 		return;
+	if (d->s->hostfilter)
+		hostnames_look(d->host);
 	if (!n)
 		n = tp_dns_make_query(1, "localhost", TP_DNS_A, msg, sizeof(msg));
 	p = dns_ask(d, msg, n, &nobody, (struct in_addr){ 0 }, NULL);

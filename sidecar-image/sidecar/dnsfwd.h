@@ -25,7 +25,7 @@ struct client { /* by TCP */
 
 struct pending {
 	bool used, sent, check;
-	bool own; /* asked by the forwarder itself: nobody waits for it */
+	bool own;   /* asked by the forwarder itself: nobody waits for it */
 	bool probe; /* dns_ask_agent's */
 	bool at_engine, engine_only;
 	uint16_t id, type;

@@ -16,8 +16,8 @@
 
 #define TRY_MS	     1500
 #define SUFFIXES_MAX 32
-#define ROUNDS	 2
-#define MAX_LAST 3 /* labels of a name that may lack the cluster's domain */
+#define ROUNDS	     2
+#define MAX_LAST     3 /* labels of a name that may lack the cluster's domain */
 
 /* What docker gives to its containers if the machine's own servers are on its loopback. */
 static const char *const docker_servers[] = { "8.8.8.8", "8.8.4.4" };
@@ -347,11 +347,13 @@ static bool own_question(struct hostnames *h, struct pending *p, const char *nam
 
 	if (*h->probe && strcmp(name, h->probe) == 0) {
 		if (h->loop != LOOP_FOUND && h->s->scope_names.n)
-			sidecar_sendf(h->s, TP_CTL_WARN,
-				      "the cluster's DNS asks this machine for what it does not know (a "
-				      "local cluster): names of --also-proxy are asked of %s",
-				      h->upstream.len ? h->s->dns_upstream :
-							"this machine's servers; --dns-upstream names another");
+			sidecar_sendf(
+				h->s, TP_CTL_WARN,
+				"the cluster's DNS asks this machine for what it does not know (a "
+				"local cluster): names of --also-proxy are asked of %s",
+				h->upstream.len ?
+					h->s->dns_upstream :
+					"this machine's servers; --dns-upstream names another");
 		h->loop = LOOP_FOUND;
 	} else if (strncmp(name, TP_DNS_MARKER, n) == 0 && (!name[n] || name[n] == '.')) {
 		learn_suffix(h, name[n] ? name + n + 1 : "");
@@ -380,7 +382,8 @@ static bool is_under_way(const struct dnsfwd *d, const struct pending *p, const 
 		struct tp_dns_question q;
 
 		if (other != p && other->used && other->sent && other->type == p->type &&
-		    tp_dns_parse_query(other->msg, other->len, &q) == 0 && strcmp(q.name, name) == 0)
+		    tp_dns_parse_query(other->msg, other->len, &q) == 0 &&
+		    strcmp(q.name, name) == 0)
 			return true;
 	}
 	return false;
@@ -393,13 +396,14 @@ static bool goes_round(const struct hostnames *h, const struct pending *p, const
 	       (h->loop == LOOP_FOUND || is_under_way(h->s->dnsfwd, p, name));
 }
 
-static void look_for_loop(struct hostnames *h)
+void hostnames_look(struct hostnames *h)
 {
 	uint64_t nonce;
 
 	if (getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
 		return;
-	snprintf(h->probe, sizeof(h->probe), "%016llx.loop.tpdocker.dev", (unsigned long long)nonce);
+	snprintf(h->probe, sizeof(h->probe), "%016llx.loop.tpdocker.dev",
+		 (unsigned long long)nonce);
 	h->loop = LOOP_UNKNOWN;
 	dns_ask_agent(h->s->dnsfwd, h->probe);
 }
@@ -480,8 +484,6 @@ void hostnames_linked(struct hostnames *h)
 {
 	const struct tp_strv *names = &h->s->scope_names;
 
-	if (h->s->hostfilter)
-		look_for_loop(h);
 	for (size_t i = 0; i < names->n; i++)
 		dns_ask_own(h->s->dnsfwd, names->v[i]);
 }

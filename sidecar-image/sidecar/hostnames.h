@@ -50,6 +50,8 @@ void hostnames_leave(struct tries *t); /* nobody waits for them any more; NULL i
 void hostnames_tried(struct tries *t, size_t i, const uint8_t *answer, size_t n);
 /* The agent can be asked (again): names that are captured are looked up. */
 void hostnames_linked(struct hostnames *h);
+/* Questions to the machine's servers are led here from now on: whether the cluster asks them, too. */
+void hostnames_look(struct hostnames *h);
 /* The agent's answer to a question of our own for NAME (dns_ask_agent) is there. */
 void hostnames_asked(struct hostnames *h, const char *name);
 /* An answer on its way to who asked: if it is about a name that is captured, so are the addresses in it. */

@@ -199,7 +199,8 @@ static void test_ask_for(void **state)
 	for (size_t i = 0; i < sizeof(other) - 1; i++)
 		assert_int_equal(tp_dns_ask_for(BYTES(edns), "a.bc", out, i), 0);
 	for (size_t i = 0; i < sizeof(edns) - 1; i++)
-		assert_int_equal(tp_dns_ask_for((const uint8_t *)edns, i, "a.bc", out, sizeof(out)), 0);
+		assert_int_equal(tp_dns_ask_for((const uint8_t *)edns, i, "a.bc", out, sizeof(out)),
+				 0);
 	assert_int_equal(tp_dns_ask_for(BYTES(edns), "a..b", out, sizeof(out)), 0);
 }
 
