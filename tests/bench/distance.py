@@ -9,8 +9,8 @@ import tempfile
 
 import engines
 
-DELAYS = (0, 20, 80)  # ms
-TURNS = 3
+DELAYS = [int(ms) for ms in os.environ.get("BENCH_DELAYS", "0 20 80").split()]  # ms
+TURNS = int(os.environ.get("BENCH_TURNS", "3"))
 STREAM, SLOW_STREAM = 100_000_000, 30_000_000  # bytes
 CONNECTS, ECHOES, ROUNDS = 20, 50, 20
 FORWARDED = {9000: 19000, 7007: 17007}  # of ssh -L, in the sidecar
