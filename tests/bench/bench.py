@@ -24,6 +24,7 @@ KUBECTL = "build/cluster/bin/kubectl" if os.path.exists("build/cluster/bin/kubec
 CLIENT = "tests/bench/client.py"
 IMAGE = "tpdocker-test-client"
 SIDECAR = os.environ["TPDOCKER_IMAGE"]
+STOCK = os.environ.get("BENCH_STOCK_IMAGE", SIDECAR)
 VERSION = SIDECAR.rsplit(":", 1)[1]
 
 ROUNDS = 10
