@@ -6,17 +6,16 @@ import statistics
 import subprocess
 
 STREAM = 200_000_000  # bytes
-SLOW_STREAM = 100_000_000  # of sshuttle, which burns more of the machine
+SLOW_STREAM = {"sshuttle": 100_000_000, "stock": 20_000_000}  # they burn more of the machine
 ECHOES = 300
 CONNECTS = 60
 TURNS = 5
 ENGINES = ("native", "sshuttle", "stock")  # the last is sshuttle with its defaults: stock.py
-SLOW = ("sshuttle", "stock")
 
 
 class Session:
     def __init__(self, b, engine, kubeconfig=None):
-        self.b, self.box = b, f"tpd-bench-{engine}-{os.getpid()}"
+        self.b, self.engine, self.box = b, engine, f"tpd-bench-{engine}-{os.getpid()}"
         how = ("--engine", "sshuttle", "--image", b.STOCK) if engine == "stock" else ("--engine", engine)
         self.p = subprocess.Popen(
             b.tpdocker(*how, "--name", self.box, "--new-deployment", self.box, "-v", f"{os.getcwd()}/{b.CLIENT}:/client.py:ro",
@@ -71,7 +70,7 @@ def cpu_per_gb(session, address):
     """Each kind of process's seconds for one GB down."""
     who = session.processes()
     before = cpu_seconds(who)
-    count = STREAM if "native" in session.box else SLOW_STREAM
+    count = SLOW_STREAM.get(session.engine, STREAM)
     session.measure("stream", f"tcp:{address}:9000", count)
     used = {}
     for pid, seconds in cpu_seconds(who).items():
@@ -100,7 +99,7 @@ def engines(b):
                 with b.Kubectl(name, port) as f:
                     note("kubectl", b.measure(what, f.target, count))
                 for engine, session in sessions.items():
-                    n = SLOW_STREAM if engine in SLOW and port == 9000 else count
+                    n = SLOW_STREAM.get(engine, count) if port == 9000 else count
                     note(engine, session.measure(what, f"tcp:{address}:{port}", n))
         for engine, session in sessions.items():
             cpu[engine] = cpu_per_gb(session, address)
