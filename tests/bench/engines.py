@@ -1,5 +1,6 @@
 """The part "engines" of bench.py: what carries the container's connections. Both engines and raw `kubectl port-forward`, all to one pod,
 in turns; and the CPU time of each process on the way."""
+import itertools
 import json
 import os
 import statistics
@@ -10,12 +11,13 @@ SLOW_STREAM = {"sshuttle": 100_000_000, "stock": 20_000_000}  # they burn more o
 ECHOES = 300
 CONNECTS = 60
 TURNS = 5
+sessions_so_far = itertools.count(1)  # a pod of the same name may still be on its way out
 ENGINES = ("native", "sshuttle", "stock")  # the last is sshuttle with its defaults: stock.py
 
 
 class Session:
     def __init__(self, b, engine, kubeconfig=None):
-        self.b, self.engine, self.box = b, engine, f"tpd-bench-{engine}-{os.getpid()}"
+        self.b, self.engine, self.box = b, engine, f"tpd-bench-{engine}-{os.getpid()}-{next(sessions_so_far)}"
         how = ("--engine", "sshuttle", "--image", b.STOCK) if engine == "stock" else ("--engine", engine)
         self.p = subprocess.Popen(
             b.tpdocker(*how, "--name", self.box, "--new-deployment", self.box, "-v", f"{os.getcwd()}/{b.CLIENT}:/client.py:ro",
