@@ -110,10 +110,7 @@ print("all")'
 
 @test "without NFQUEUE a refused port is reset at once, UDP is refused, and --verbose says so" {
     image=tpt-$TPT_ID-no-queue
-    docker build -q -t "$image" - >/dev/null 2>&1 <<<"FROM $sidecar_image
-USER 0
-RUN rm /usr/sbin/iptables /usr/sbin/ip6tables
-USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
+    sidecar_image_without "$image" /usr/sbin/iptables /usr/sbin/ip6tables
     tests=$lib/..
     "$tests/cluster/load" "$image"
     try run --verbose --image "$image" --volumes off -v "$lib:/lib-of-tests:ro" "$client" sh -c '

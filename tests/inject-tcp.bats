@@ -141,8 +141,7 @@ print(s.connect_ex(('fd00::1', 80)) != 0)")" True
 }
 
 @test "the link breaks, and is back: names and connections are there again" {
-    sidecar=$(sidecar_of "$box")
-    docker exec "$sidecar" pkill -x ssh || docker exec "$sidecar" sh -c 'kill $(cat /proc/[0-9]*/stat | awk "\$2 == \"(ssh)\" {print \$1}")'
+    break_link "$box"
     again() { inside curl -sSm 20 http://web/; }
     eventually 60 again
     matches "$(inside getent hosts web)" web
@@ -150,10 +149,7 @@ print(s.connect_ex(('fd00::1', 80)) != 0)")" True
 
 @test "--method auto takes it where no packet filter can be set, and says why" {
     image=tpt-$TPT_ID-no-nft
-    docker build -q -t "$image" - >/dev/null 2>&1 <<<"FROM $sidecar_image
-USER 0
-RUN rm /usr/sbin/nft
-USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
+    sidecar_image_without "$image" /usr/sbin/nft
     "$root/tests/cluster/load" "$image" >/dev/null
     try run --verbose --method auto --image "$image" --volumes off "$client" sh -c 'echo "$TELEPRESENCE_METHOD"; curl -sSm 20 http://web/'
     equal "$status" 0

@@ -31,10 +31,7 @@ teardown() { check_teardown; }
 
 @test "--method auto says what is missing where no packet filter can be set, and leaves nothing" {
     image=tpt-$TPT_ID-no-nft
-    docker build -q -t "$image" - >/dev/null 2>&1 <<<"FROM $sidecar_image
-USER 0
-RUN rm /usr/sbin/nft
-USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
+    sidecar_image_without "$image" /usr/sbin/nft
     # inject-tcp would do, but for what it cannot have
     try run --method auto --engine native --image "$image" --swap-deployment api "$client" true
     equal "$status" 125

@@ -133,7 +133,7 @@ here() { docker exec "$box" /lib-of-tests/tcp.py "$@"; }
     begin --swap-deployment api --to-pod 7100
     serve 8080
     eventually 10 comes "$ip" 8080 hello
-    docker exec "$(sidecar_of "$box")" sh -c 'kill $(pidof ssh)'
+    break_link "$box"
     broke() { grep -q 'is back' "$pid_err"; }
     eventually 30 broke
     eventually 10 comes "$ip" 8080 hello
@@ -389,7 +389,7 @@ YAML
     eventually 10 back_answers 7007
     eventually 10 comes "$ip" 7007 hello
 
-    docker exec "$(sidecar_of "$box")" sh -c 'kill $(pidof ssh)'
+    break_link "$box"
     again() { [[ $(docker exec "$box" curl -sSm 3 http://127.0.0.1:8081/env/ROLE) == helper ]]; }
     eventually 30 again
     eventually 10 back_answers 7100

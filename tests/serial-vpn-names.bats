@@ -32,7 +32,7 @@ teardown_file() {
     user_teardown
 }
 setup() {
-    scope=(--pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12 --namespace "$NS")
+    scope=("${cluster_ranges[@]}" --namespace "$NS")
     ip=$(json service api | jq -r .spec.clusterIP)
 }
 teardown() {

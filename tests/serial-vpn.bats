@@ -31,7 +31,7 @@ teardown_file() {
     user_teardown
 }
 setup() {
-    scope=(--pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12)
+    scope=("${cluster_ranges[@]}")
     ip=$(json service api | jq -r .spec.clusterIP)
     pod_ip=$(json pods -l app=api | jq -r '[.items[] | select(.metadata.deletionTimestamp | not)][0].status.podIP')
 }

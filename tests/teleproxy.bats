@@ -14,8 +14,7 @@ setup_file() {
     docker network create "$network" >/dev/null
     docker run -d --rm --name "tpt-$TPT_ID-neighbour" --network "$network" --network-alias neighbour "$client" \
         python3 -m http.server 8000 >/dev/null
-    ranges=(--pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12)
-    background --method teleproxy "${ranges[@]}" --volumes off --network "$network" \
+    background --method teleproxy "${cluster_ranges[@]}" --volumes off --network "$network" \
         --also-proxy "$(docker inspect -f '{{(index .NetworkSettings.Networks "tpdocker-test").IPAddress}}' "$outside")/32" \
         --also-proxy www.outside.test "$client" sleep infinity
     export box network
@@ -106,14 +105,14 @@ print(errno.errorcode[s.connect_ex(('$pod_ip', 9))])")" ECONNREFUSED
 }
 
 @test "while the link is down nothing of the cluster's leaves by the container's network" {
-    docker exec "$(sidecar_of "$box")" sh -c 'kill $(cat /proc/[0-9]*/stat 2>/dev/null | awk "\$2 == \"(ssh)\" {print \$1}")'
+    break_link "$box"
     fails inside curl -sSm 1 http://10.96.77.77/
     again() { inside curl -sSm 5 http://web/; }
     eventually 60 again
 }
 
 @test "without the right to watch, the agent answers; --verbose says so" {
-    try run --verbose --method teleproxy --pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12 --namespace other \
+    try run --verbose --method teleproxy "${cluster_ranges[@]}" --namespace other \
         --volumes off "$client" sh -c 'getent ahostsv4 echo; curl -sSm 20 http://echo:8080/env/ROLE'
     equal "$status" 0
     matches "$out" '^echo in other'
@@ -122,7 +121,7 @@ print(errno.errorcode[s.connect_ex(('$pod_ip', 9))])")" ECONNREFUSED
 
 @test "-d: the names are kept up after the command line has returned" {
     name=$(name_of kept)
-    tpd run -d --name "$name" --method teleproxy --pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12 --volumes off "$client" sleep infinity >/dev/null
+    tpd run -d --name "$name" --method teleproxy "${cluster_ranges[@]}" --volumes off "$client" sleep infinity >/dev/null
     k create service clusterip "late-$BATS_TEST_TRY_NUMBER" --tcp 80:80 >/dev/null
     late() { docker exec "$name" dig +noall +answer "late-$BATS_TEST_TRY_NUMBER.$NS.svc.cluster.local" | grep -q 'IN[[:space:]]*A'; }
     eventually 30 late

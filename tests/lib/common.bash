@@ -18,6 +18,8 @@ client=tpdocker-test-client # an image with dig, curl, nc, socat, python3
 own_cluster=${TPDOCKER_TEST_KUBECONFIG:-}
 admin_kubeconfig=${own_cluster:-$cluster_build/kubeconfig}
 node=tpdocker-test-node
+# what the test cluster's pods and Services have, for methods that capture by ranges
+cluster_ranges=(--pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12)
 outside=tpdocker-test-outside
 PATH=$PATH:$cluster_build/bin
 
@@ -317,6 +319,17 @@ background() {
 inside() { docker exec "$box" "$@"; }
 # What a shell in there prints.
 sh_in() { docker exec "$box" sh -c "$1"; }
+
+# ssh ends in the sidecar of the container, and the link with it.
+break_link() { docker exec "$(sidecar_of "$1")" sh -c 'kill $(pidof ssh)'; }
+
+# sidecar_image_without IMAGE PROGRAM... - builds IMAGE, the sidecar's less these programs.
+sidecar_image_without() {
+    docker build -q -t "$1" - >/dev/null 2>&1 <<<"FROM $sidecar_image
+USER 0
+RUN rm ${*:2}
+USER $(docker image inspect --format '{{.Config.User}}' "$sidecar_image")"
+}
 
 # the session's parts
 sidecar_of() {

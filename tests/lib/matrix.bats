@@ -62,7 +62,7 @@ teardown() { end_others; }
 how() {
     echo --method "$method"
     if [[ $engine != none ]]; then echo --engine "$engine"; fi
-    if [[ $method == teleproxy ]]; then echo --pod-cidr 10.244.0.0/16 --service-cidr 10.96.0.0/12; fi
+    if [[ $method == teleproxy ]]; then echo "${cluster_ranges[@]}"; fi
 }
 
 # The session's own options, for each way.
