@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kube/client_internal.h"
+#include "kube/listwatch.h"
 #include "kube/pod_internal.h"
 
 #define TRIES	     6	 /* requests in a row that may fail once we had an answer */
@@ -129,9 +130,9 @@ static int look(struct wait *w, struct tp_json *pod)
 static int on_line(void *arg, char *line, size_t n)
 {
 	struct wait *w = arg;
-	TP_AUTO_JSON *doc = n ? tp_json_parse(line, n, NULL) : NULL;
-	const char *type = tp_json_str_at(doc, "type");
-	const struct tp_json *object = tp_json_get(doc, "object");
+	TP_AUTO_JSON *doc = NULL;
+	const struct tp_json *object;
+	enum tp_watch_event event;
 	TP_AUTO_JW *jw = NULL;
 	tp_autofree char *text = NULL;
 	struct tp_json *pod;
@@ -139,13 +140,14 @@ static int on_line(void *arg, char *line, size_t n)
 
 	if (!n)
 		return 0;
-	if (!type || tp_json_type(object) != TP_JSON_OBJECT) {
+	event = tp_watch_event_parse(line, n, &doc, &object);
+	if (event == TP_WATCH_BROKEN) {
 		/* A cut line looks like garbage, too: start anew in both cases. */
 		w->bad_line = true;
 		set_version(w, NULL);
 		return 1;
 	}
-	if (strcmp(type, "ERROR") == 0) {
+	if (event == TP_WATCH_EXPIRED || event == TP_WATCH_ERROR) {
 		/* 410: the server has forgotten that version. Others: the same remedy. */
 		tp_verbose("watch of pod %s: %s", w->name,
 			   tp_json_str_at(object, "message") ? tp_json_str_at(object, "message") :
@@ -153,12 +155,12 @@ static int on_line(void *arg, char *line, size_t n)
 		set_version(w, NULL);
 		return 1;
 	}
-	if (strcmp(type, "BOOKMARK") == 0) {
+	if (event == TP_WATCH_BOOKMARK) {
 		set_version(w, tp_json_str_at(object, "metadata.resourceVersion"));
 		return 0;
 	}
 	w->moved = true;
-	if (strcmp(type, "DELETED") == 0) {
+	if (event == TP_WATCH_GONE) {
 		w->result = gone(w);
 		return 1;
 	}

@@ -7,11 +7,6 @@
 #include "base/mem.h"
 #include "common/inject.h"
 
-bool tp_inject_is(const struct tp_method *m)
-{
-	return m->captured == TP_CAPTURED_CALLS;
-}
-
 static int not_for(const char *flag, const char *why, struct tp_err *err)
 {
 	tp_err_set(err, TP_ERR_USAGE, "%s: %s with --method inject-tcp", flag, why);
@@ -62,7 +57,7 @@ int tp_inject_no_others(const struct tp_session_opts *o, struct tp_err *err)
 {
 	const struct tp_method *m = tp_method_of(o);
 
-	if (!m || !tp_inject_is(m))
+	if (!m || !tp_method_injects(m))
 		return 0;
 	tp_err_set(err, TP_ERR_USAGE,
 		   "--method %s is for containers that tpdocker makes itself: others do not have "

@@ -11,7 +11,6 @@
 /* What torsocks complains of, its programs see as an error of the call; on their stderr it would be in the way. */
 #define TP_INJECT_QUIET "TORSOCKS_LOG_LEVEL=1"
 
-bool tp_inject_is(const struct tp_method *m);
 /* What the options alone say. 0 or -1 ERR (USAGE), with the method that would do. */
 int tp_inject_suits(const struct tp_session_opts *o, struct tp_err *err);
 /* The same for the flags of `docker run` A, which may be empty. */

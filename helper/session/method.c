@@ -18,7 +18,7 @@ const struct tp_method *tp_method_of(const struct tp_session_opts *o)
 
 const char *tp_method_engine(const struct tp_method *m, const struct tp_session_opts *o)
 {
-	if (tp_inject_is(m))
+	if (tp_method_injects(m))
 		return "none";
 	return m->sshuttle && o->engine && strcmp(o->engine, "sshuttle") == 0 ? "sshuttle" :
 										"native";
@@ -40,7 +40,7 @@ int tp_method_suits(const struct tp_method *m, const struct tp_session_opts *o, 
 {
 	if (m->host_network && tp_hostnet_suits(o, err))
 		return -1;
-	if (tp_inject_is(m))
+	if (tp_method_injects(m))
 		return tp_inject_suits(o, err);
 	return o->engine ? engine_check(m, o->engine, err) : 0;
 }

@@ -374,7 +374,7 @@ int tp_session_prepare(struct tp_session *s, struct tp_err *err)
 	if (tp_session_ask_signals(s))
 		return tp_err_set(err, TP_ERR_FAILED, "signalfd: not supported here");
 	tp_session_opts_docker(o, &g);
-	if (tp_inject_is(s->method) && tp_inject_suits_run(s->args, err))
+	if (tp_method_injects(s->method) && tp_inject_suits_run(s->args, err))
 		return -1;
 	if (tp_kubeconfig_load(o->kubeconfig, o->context, o->namespace, &s->kc, err) ||
 	    (!s->hostless && tp_docker_endpoint_find(&g, &s->ep, err)) ||

@@ -186,10 +186,8 @@ static int launch(struct tp_session *s, struct tp_err *err)
 
 	tp_remote_add_telepresence(&s->remote, s->record.pod_container, s->record.pod,
 				   s->record.method, tp_volumes_root(s));
-	if (tp_inject_is(s->method))
+	if (tp_method_injects(s->method)) {
 		tp_strv_add(&s->remote.env, TP_INJECT_QUIET);
-	l.env = (const char *const *)s->remote.env.v;
-	if (tp_inject_is(s->method)) {
 		if (tp_inject_env(s, &last, err))
 			return -1;
 		l.last_env = (const char *const *)last.v;
@@ -197,6 +195,7 @@ static int launch(struct tp_session *s, struct tp_err *err)
 			gate.address = TP_GATE_NOBODY;
 		l.gate = &gate;
 	}
+	l.env = (const char *const *)s->remote.env.v;
 	if (tp_launch_start(&l, &s->child, err))
 		return -1;
 	tp_timings_mark("docker run started");

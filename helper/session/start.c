@@ -327,7 +327,7 @@ static int start_engine(void *arg, struct tp_cancel *c, struct tp_err *err)
 						!strcmp(s->data_engine, "native") &&
 						!s->method->host_network,
 					.volume = s->volumes != TP_VOLUMES_OFF || s->gate_name ||
-								  tp_inject_is(s->method) ?
+								  tp_method_injects(s->method) ?
 							  volume :
 							  NULL };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/dnsmsg.h"
+#include "common/dnswrite.h"
 
 #define NAME_MAX_WIRE 255
 #define MAX_RECORDS   1000
@@ -43,25 +44,9 @@ struct name {
 	size_t n;
 };
 
-struct writer {
-	uint8_t *p;
-	size_t n, max;
-	bool full;
-};
-
 static unsigned int get16(const uint8_t *p)
 {
 	return (unsigned int)(p[0] << 8 | p[1]);
-}
-
-static void put(struct writer *w, const void *p, size_t n)
-{
-	if (w->max - w->n < n) {
-		w->full = true;
-		return;
-	}
-	memcpy(w->p + w->n, p, n);
-	w->n += n;
 }
 
 /* The name at AT, whole. Where it ends there; 0 if it is broken. Pointers lead back, so there is an end to them. */
@@ -106,34 +91,31 @@ static bool same(const struct name *a, const struct name *b)
 }
 
 /* FIXED bytes, then NAMES names, then the rest. */
-static int put_data(struct writer *w, const uint8_t *p, size_t n, size_t at, size_t len,
+static int put_data(struct tp_dns_writer *w, const uint8_t *p, size_t n, size_t at, size_t len,
 		    size_t fixed, int names)
 {
-	size_t length = w->n, end = at + len;
+	size_t end = at + len, start;
 	struct name name;
 
-	put(w, "\0", 2);
+	tp_dns_put16(w, 0);
+	start = w->n;
 	if (len < fixed)
 		return -1;
-	put(w, p + at, fixed);
+	tp_dns_put(w, p + at, fixed);
 	at += fixed;
 	for (; names; names--) {
 		at = expand(p, n, at, &name);
 		if (!at || at > end)
 			return -1;
-		put(w, name.v, name.n);
+		tp_dns_put(w, name.v, name.n);
 	}
-	put(w, p + at, end - at);
-	if (w->full)
-		return -1;
-	len = w->n - length - 2;
-	w->p[length] = (uint8_t)(len >> 8);
-	w->p[length + 1] = (uint8_t)len;
-	return 0;
+	tp_dns_put(w, p + at, end - at);
+	tp_dns_record_end(w, start);
+	return w->full ? -1 : 0;
 }
 
 /* The record at AT. Where it ends; 0 if it is broken. */
-static size_t put_record(struct writer *w, const uint8_t *p, size_t n, size_t at,
+static size_t put_record(struct tp_dns_writer *w, const uint8_t *p, size_t n, size_t at,
 			 const struct name *asked)
 {
 	struct name owner;
@@ -148,10 +130,10 @@ static size_t put_record(struct writer *w, const uint8_t *p, size_t n, size_t at
 	if (n - at - 10 < len)
 		return 0;
 	if (same(&owner, asked))
-		put(w, "\xc0\x0c", 2); /* the question's */
+		tp_dns_put(w, "\xc0\x0c", 2); /* the question's */
 	else
-		put(w, owner.v, owner.n);
-	put(w, p + at, 8);
+		tp_dns_put(w, owner.v, owner.n);
+	tp_dns_put(w, p + at, 8);
 	type = get16(p + at);
 	for (size_t i = 0; i < sizeof(with_names) / sizeof(*with_names); i++) {
 		if (with_names[i].type != type)
@@ -167,7 +149,7 @@ static size_t put_record(struct writer *w, const uint8_t *p, size_t n, size_t at
 size_t tp_dns_rename(const uint8_t *q, size_t qn, const uint8_t *a, size_t an, uint8_t *out,
 		     size_t max)
 {
-	struct writer w = { .p = out, .max = max };
+	struct tp_dns_writer w = { .p = out, .max = max };
 	struct tp_dns_question question;
 	struct name asked;
 	unsigned int count;
@@ -179,11 +161,11 @@ size_t tp_dns_rename(const uint8_t *q, size_t qn, const uint8_t *a, size_t an, u
 	count = get16(a + 6) + get16(a + 8) + get16(a + 10);
 	if (!at || an - at < 4 || count > MAX_RECORDS)
 		return 0;
-	put(&w, q, 2);
-	put(&w, a + 2, 2);
-	put(&w, "\0\1", 2);
-	put(&w, a + 6, 6);
-	put(&w, q + TP_DNS_HEADER, question.end - TP_DNS_HEADER);
+	tp_dns_put(&w, q, 2);
+	tp_dns_put(&w, a + 2, 2);
+	tp_dns_put(&w, "\0\1", 2);
+	tp_dns_put(&w, a + 6, 6);
+	tp_dns_put(&w, q + TP_DNS_HEADER, question.end - TP_DNS_HEADER);
 	for (at += 4; count && !w.full; count--) {
 		at = put_record(&w, a, an, at, &asked);
 		if (!at)

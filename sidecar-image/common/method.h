@@ -33,6 +33,12 @@ struct tp_method {
 	bool sshuttle;	   /* --engine sshuttle can serve it */
 };
 
+/* Programs bring their connections themselves (inject.h): there is no engine, and nothing takes them. */
+static inline bool tp_method_injects(const struct tp_method *m)
+{
+	return m->captured == TP_CAPTURED_CALLS;
+}
+
 /* NULL: there is no such method. */
 const struct tp_method *tp_method_find(const char *name);
 /* The I-th, from 0; NULL behind the last. The first is the default. */

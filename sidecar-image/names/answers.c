@@ -7,31 +7,24 @@
 #include <strings.h>
 
 #include "common/dnsmsg.h"
+#include "common/dnswrite.h"
 
 #define TYPE_SOA   6
 #define TYPE_PTR   12
 #define TYPE_SRV   33
 #define TYPE_ANY   255
 #define CLASS_IN   1
-#define QUESTION   0xc00c /* a pointer to the question's name */
-#define UDP_SIZE   1232	  /* of ours, in EDNS */
+#define UDP_SIZE   1232 /* of ours, in EDNS */
 #define LABELS_MAX 4
 #define TARGET_MAX 320
 #define SRV_WEIGHT 100
-
-/* An answer as it is written. */
-struct writer {
-	uint8_t *p;
-	size_t n, max;
-	bool over;
-	unsigned answers, more; /* records of the answer section, of the additional one */
-};
 
 struct query {
 	const struct tp_namestore *s;
 	const char *domain;
 	struct tp_dns_question q;
-	struct writer w;
+	struct tp_dns_writer w;
+	unsigned answers, more; /* records of the answer section, of the additional one */
 	struct tp_word ns, svc, endpoint, port, protocol; /* what of the name there is */
 	bool exists;
 	unsigned targets; /* SRV: among how many the weight is shared */
@@ -39,71 +32,6 @@ struct query {
 };
 
 /* -------------------------------------------------------------- writing */
-
-static void put(struct writer *w, const void *p, size_t n)
-{
-	if (w->over || n > w->max - w->n) {
-		w->over = true;
-		return;
-	}
-	memcpy(w->p + w->n, p, n);
-	w->n += n;
-}
-
-static void put16(struct writer *w, unsigned v)
-{
-	uint8_t b[2] = { (uint8_t)(v >> 8), (uint8_t)v };
-
-	put(w, b, 2);
-}
-
-static void put32(struct writer *w, uint32_t v)
-{
-	put16(w, v >> 16);
-	put16(w, v & 0xffff);
-}
-
-/* NAME in dots, of plain labels. */
-static void put_name(struct writer *w, const char *name)
-{
-	while (*name) {
-		size_t n = strcspn(name, ".");
-		uint8_t len = (uint8_t)n;
-
-		if (!n || n > 63) {
-			w->over = true;
-			return;
-		}
-		put(w, &len, 1);
-		put(w, name, n);
-		name += n + (name[n] == '.');
-	}
-	put(w, "", 1);
-}
-
-/* Head of a record; its length is filled in by record_end. OWNER NULL: the question's name. */
-static size_t record(struct writer *w, const char *owner, unsigned type, uint32_t ttl)
-{
-	if (owner)
-		put_name(w, owner);
-	else
-		put16(w, QUESTION);
-	put16(w, type);
-	put16(w, CLASS_IN);
-	put32(w, ttl);
-	put16(w, 0);
-	return w->n;
-}
-
-static void record_end(struct writer *w, size_t start)
-{
-	size_t n = w->n - start;
-
-	if (w->over || start < 2)
-		return;
-	w->p[start - 2] = (uint8_t)(n >> 8);
-	w->p[start - 1] = (uint8_t)n;
-}
 
 /* True: ADDRESS is of TYPE (A or AAAA). */
 static bool binary(struct tp_word address, unsigned type, uint8_t out[16], size_t *n)
@@ -120,38 +48,38 @@ static bool binary(struct tp_word address, unsigned type, uint8_t out[16], size_
 }
 
 /* ADDRESS as a record of TYPE, if it is of that; of OWNER in the additional section. */
-static bool put_address(struct writer *w, const char *owner, struct tp_word address, unsigned type)
+static bool put_address(struct query *k, const char *owner, struct tp_word address, unsigned type)
 {
 	uint8_t bytes[16];
 	size_t n, start;
 
 	if (!binary(address, type, bytes, &n))
 		return false;
-	start = record(w, owner, type, TP_NAMES_TTL);
-	put(w, bytes, n);
-	record_end(w, start);
+	start = tp_dns_record(&k->w, owner, type, TP_NAMES_TTL);
+	tp_dns_put(&k->w, bytes, n);
+	tp_dns_record_end(&k->w, start);
 	if (owner)
-		w->more++;
+		k->more++;
 	else
-		w->answers++;
+		k->answers++;
 	return true;
 }
 
-static void put_soa(struct writer *w, const char *domain)
+static void put_soa(struct tp_dns_writer *w, const char *domain)
 {
 	char name[TARGET_MAX];
-	size_t start = record(w, domain, TYPE_SOA, TP_NAMES_TTL);
+	size_t start = tp_dns_record(w, domain, TYPE_SOA, TP_NAMES_TTL);
 
 	snprintf(name, sizeof(name), "ns.dns.%s", domain);
-	put_name(w, name);
+	tp_dns_put_name(w, name);
 	snprintf(name, sizeof(name), "hostmaster.%s", domain);
-	put_name(w, name);
-	put32(w, 1);
-	put32(w, 7200);
-	put32(w, 1800);
-	put32(w, 86400);
-	put32(w, TP_NAMES_TTL);
-	record_end(w, start);
+	tp_dns_put_name(w, name);
+	tp_dns_put32(w, 1);
+	tp_dns_put32(w, 7200);
+	tp_dns_put32(w, 1800);
+	tp_dns_put32(w, 86400);
+	tp_dns_put32(w, TP_NAMES_TTL);
+	tp_dns_record_end(w, start);
 }
 
 /* ------------------------------------------------------------ endpoints */
@@ -200,9 +128,9 @@ static bool on_slice_addresses(void *arg, const struct tp_nameline *l)
 			continue;
 		k->exists = true;
 		if (k->q.type == TP_DNS_A || k->q.type == TP_DNS_AAAA)
-			put_address(&k->w, NULL, address, k->q.type);
+			put_address(k, NULL, address, k->q.type);
 	}
-	return k->w.over;
+	return k->w.full;
 }
 
 static void addresses(struct query *k, const struct tp_nameline *svc)
@@ -216,7 +144,7 @@ static void addresses(struct query *k, const struct tp_nameline *svc)
 	k->exists = true;
 	while (tp_word_next(&rest, &member))
 		if (k->q.type == TP_DNS_A || k->q.type == TP_DNS_AAAA)
-			put_address(&k->w, NULL, member, k->q.type);
+			put_address(k, NULL, member, k->q.type);
 }
 
 /* ------------------------------------------------------------------ SRV */
@@ -237,14 +165,14 @@ static bool wanted(const struct query *k, struct tp_word port, unsigned *number)
 static void put_srv(struct query *k, unsigned port, const char *target)
 {
 	unsigned weight = k->targets ? SRV_WEIGHT / k->targets : SRV_WEIGHT;
-	size_t start = record(&k->w, NULL, TYPE_SRV, TP_NAMES_TTL);
+	size_t start = tp_dns_record(&k->w, NULL, TYPE_SRV, TP_NAMES_TTL);
 
-	put16(&k->w, 0);
-	put16(&k->w, weight ? weight : 1);
-	put16(&k->w, port);
-	put_name(&k->w, target);
-	record_end(&k->w, start);
-	k->w.answers++;
+	tp_dns_put16(&k->w, 0);
+	tp_dns_put16(&k->w, weight ? weight : 1);
+	tp_dns_put16(&k->w, port);
+	tp_dns_put_name(&k->w, target);
+	tp_dns_record_end(&k->w, start);
+	k->answers++;
 }
 
 static void target_of(const struct query *k, const char *label, char out[TARGET_MAX])
@@ -278,7 +206,7 @@ static bool on_slice_srv(void *arg, const struct tp_nameline *l)
 			put_srv(k, number, target);
 		}
 	}
-	return k->w.over;
+	return k->w.full;
 }
 
 static bool on_slice_more(void *arg, const struct tp_nameline *l)
@@ -292,10 +220,10 @@ static bool on_slice_more(void *arg, const struct tp_nameline *l)
 		endpoint_parts(member, &address, &hostname);
 		endpoint_label(address, hostname, label);
 		target_of(k, label, target);
-		if (!put_address(&k->w, target, address, TP_DNS_A))
-			put_address(&k->w, target, address, TP_DNS_AAAA);
+		if (!put_address(k, target, address, TP_DNS_A))
+			put_address(k, target, address, TP_DNS_AAAA);
 	}
-	return k->w.over;
+	return k->w.full;
 }
 
 static void service_more(struct query *k, const struct tp_nameline *svc)
@@ -305,8 +233,8 @@ static void service_more(struct query *k, const struct tp_nameline *svc)
 
 	target_of(k, "", target);
 	while (tp_word_next(&rest, &member))
-		if (!put_address(&k->w, target, member, TP_DNS_A))
-			put_address(&k->w, target, member, TP_DNS_AAAA);
+		if (!put_address(k, target, member, TP_DNS_A))
+			put_address(k, target, member, TP_DNS_AAAA);
 }
 
 /* The ports that a name with a port names exist if the Service has one, whatever is asked of it. */
@@ -333,9 +261,9 @@ static void srv(struct query *k, const struct tp_nameline *svc)
 		return;
 	if (headless)
 		tp_names_slices(k->s, k->ns, k->svc, on_slice_srv, k);
-	if (headless && k->w.answers)
+	if (headless && k->answers)
 		tp_names_slices(k->s, k->ns, k->svc, on_slice_more, k);
-	else if (k->w.answers)
+	else if (k->answers)
 		service_more(k, svc);
 }
 
@@ -343,11 +271,11 @@ static void srv(struct query *k, const struct tp_nameline *svc)
 
 static void put_ptr(struct query *k, const char *target)
 {
-	size_t start = record(&k->w, NULL, TYPE_PTR, TP_NAMES_TTL);
+	size_t start = tp_dns_record(&k->w, NULL, TYPE_PTR, TP_NAMES_TTL);
 
-	put_name(&k->w, target);
-	record_end(&k->w, start);
-	k->w.answers++;
+	tp_dns_put_name(&k->w, target);
+	tp_dns_record_end(&k->w, start);
+	k->answers++;
 }
 
 struct at {
@@ -376,7 +304,7 @@ static bool on_address(void *arg, const struct tp_nameline *l)
 	target_of(k, label, target);
 	if (k->q.type == TYPE_PTR)
 		put_ptr(k, target);
-	return k->w.over;
+	return k->w.full;
 }
 
 /* The address that NAME is the reverse of, as inet_ntop writes it. */
@@ -442,7 +370,7 @@ static void pod(struct query *k)
 	}
 	tp_names_at(k->s, text, on_pod, k);
 	if (k->exists && (k->q.type == TP_DNS_A || k->q.type == TP_DNS_AAAA))
-		put_address(&k->w, NULL, w, k->q.type);
+		put_address(k, NULL, w, k->q.type);
 }
 
 /* Whether the query has an OPT record: it is the first behind the question, if any. */
@@ -452,38 +380,38 @@ static bool has_edns(const uint8_t *q, size_t qn, const struct tp_dns_question *
 	       (q[k->end + 1] << 8 | q[k->end + 2]) == TP_DNS_OPT;
 }
 
-static void begin(struct writer *w, const uint8_t *q, const struct tp_dns_question *k)
+static void begin(struct tp_dns_writer *w, const uint8_t *q, const struct tp_dns_question *k)
 {
 	uint8_t head[TP_DNS_HEADER] = { q[0], q[1], (uint8_t)(0x84 | (q[2] & 0x01)), 0x80, 0, 1 };
 
-	put(w, head, sizeof(head));
-	put(w, q + TP_DNS_HEADER, k->end - TP_DNS_HEADER);
+	tp_dns_put(w, head, sizeof(head));
+	tp_dns_put(w, q + TP_DNS_HEADER, k->end - TP_DNS_HEADER);
 }
 
 static size_t finish(struct query *k, bool edns)
 {
-	struct writer *w = &k->w;
+	struct tp_dns_writer *w = &k->w;
 	unsigned authority = 0;
 
-	if (!w->answers) {
+	if (!k->answers) {
 		put_soa(w, k->domain);
 		authority = 1;
 	}
 	if (edns) {
-		put(w, "\0\0\x29", 3);
-		put16(w, UDP_SIZE);
-		put32(w, 0);
-		put16(w, 0);
-		w->more++;
+		tp_dns_put(w, "\0\0\x29", 3);
+		tp_dns_put16(w, UDP_SIZE);
+		tp_dns_put32(w, 0);
+		tp_dns_put16(w, 0);
+		k->more++;
 	}
-	if (w->over)
+	if (w->full)
 		return 0;
 	w->p[3] |= k->exists ? TP_DNS_NOERROR : TP_DNS_NXDOMAIN;
-	w->p[6] = (uint8_t)(w->answers >> 8);
-	w->p[7] = (uint8_t)w->answers;
+	w->p[6] = (uint8_t)(k->answers >> 8);
+	w->p[7] = (uint8_t)k->answers;
 	w->p[9] = (uint8_t)authority;
-	w->p[10] = (uint8_t)(w->more >> 8);
-	w->p[11] = (uint8_t)w->more;
+	w->p[10] = (uint8_t)(k->more >> 8);
+	w->p[11] = (uint8_t)k->more;
 	return w->n;
 }
 

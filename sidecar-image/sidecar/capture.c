@@ -27,12 +27,6 @@
 
 static unsigned int last_port; /* 0: none yet */
 
-/* Nothing takes connections here: programs bring them. */
-static bool is_injected(const struct sidecar *s)
-{
-	return s->method->captured == TP_CAPTURED_CALLS;
-}
-
 static int set_rules(struct sidecar *s, struct tp_err *err)
 {
 	if (s->hostfilter)
@@ -68,7 +62,7 @@ int capture_prepare(struct sidecar *s, struct tp_err *err)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = DIR_NOTIFY };
 
-	if (is_injected(s))
+	if (tp_method_injects(s->method))
 		return 0;
 	unlink(DIR_NOTIFY);
 	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -130,7 +124,7 @@ static void forget(struct sidecar *s)
 static void on_capture_end(struct sidecar *s, const char *why)
 {
 	/* not even its rules could be set: the older way, then */
-	if (!s->native && !is_injected(s) && !s->captured && !s->ready_said &&
+	if (!s->native && !tp_method_injects(s->method) && !s->captured && !s->ready_said &&
 	    strcmp(s->sshuttle_by, "nft") == 0 && s->capture_backoff_ms) {
 		sidecar_sendf(s, TP_CTL_WARN, "%s; trying with iptables", why);
 		s->sshuttle_by = "nat";
@@ -213,7 +207,7 @@ static void start_native(struct sidecar *s)
 
 void capture_start(struct sidecar *s)
 {
-	if (is_injected(s)) {
+	if (tp_method_injects(s->method)) {
 		ssh_capture_offered(s);
 		return;
 	}
@@ -278,7 +272,7 @@ static void on_probe(void *arg, int events)
 		return;
 	}
 	s->probe_got += (size_t)n;
-	if (is_injected(s) && !s->probe_greeted) {
+	if (tp_method_injects(s->method) && !s->probe_greeted) {
 		int rc = inject_probe_answer(s->probe_buf, &s->probe_got);
 
 		if (rc < 0)
@@ -314,7 +308,7 @@ static int probe_connect(const struct sidecar *s)
 {
 	int fd;
 
-	if (is_injected(s))
+	if (tp_method_injects(s->method))
 		return inject_probe(&s->probe);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&s->probe, sizeof(s->probe)) < 0 &&

@@ -556,23 +556,34 @@ static void on_check_timeout(void *arg)
 	checked(d, false);
 }
 
-bool dns_ask_try(struct dnsfwd *d, const struct pending *of, const char *name, struct tries *t,
-		 size_t i)
+/* A question of N bytes to the agent, whosever the name is; NULL: it cannot be asked. */
+static struct pending *ask_agent(struct dnsfwd *d, const uint8_t *msg, size_t n, uint16_t type)
 {
-	uint8_t msg[TP_DNS_UDP_MIN + 4096];
-	size_t n = tp_dns_ask_for(of->msg, of->len, name, msg, sizeof(msg));
 	struct pending *p = n ? take_slot(d) : NULL;
 
 	if (!p)
-		return false;
-	p->part = t;
-	p->part_no = i;
-	p->type = of->type;
+		return NULL;
+	p->type = type;
 	p->asked = tp_now_ms();
 	p->msg = tp_malloc(n);
 	memcpy(p->msg, msg, n);
 	p->len = n;
 	to_agent(d, p);
+	dns_sweep_later(d);
+	return p;
+}
+
+bool dns_ask_try(struct dnsfwd *d, const struct pending *of, const char *name, struct tries *t,
+		 size_t i)
+{
+	uint8_t msg[TP_DNS_UDP_MIN + 4096];
+	size_t n = tp_dns_ask_for(of->msg, of->len, name, msg, sizeof(msg));
+	struct pending *p = ask_agent(d, msg, n, of->type);
+
+	if (!p)
+		return false;
+	p->part = t;
+	p->part_no = i;
 	return true;
 }
 
@@ -591,18 +602,10 @@ void dns_ask_agent(struct dnsfwd *d, const char *name)
 {
 	uint8_t msg[600];
 	size_t n = tp_dns_make_query(1, name, TP_DNS_A, msg, sizeof(msg));
-	struct pending *p = n ? take_slot(d) : NULL;
+	struct pending *p = ask_agent(d, msg, n, TP_DNS_A);
 
-	if (!p)
-		return;
-	p->probe = true;
-	p->type = TP_DNS_A;
-	p->asked = tp_now_ms();
-	p->msg = tp_malloc(n);
-	memcpy(p->msg, msg, n);
-	p->len = n;
-	to_agent(d, p);
-	dns_sweep_later(d);
+	if (p)
+		p->probe = true;
 }
 
 /* The namespace's own domain: asked of the cluster's DNS, never passed on by it. */

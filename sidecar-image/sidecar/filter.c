@@ -147,21 +147,26 @@ void filter_scope_sets(const struct sidecar *s, struct tp_buf *b)
 	put_set(s, b, true);
 }
 
-int filter_scope_add(struct sidecar *s, const char *range, struct tp_err *err)
+static int add_to_sets(struct sidecar *s, const char *range, struct tp_err *err)
 {
 	char family = cidr_is_ipv6(range) ? '6' : '4';
 	TP_AUTO_BUF b = TP_BUF_INIT(512);
 
-	if (tp_strv_has(&s->scope, range))
-		return 0;
-	if (s->scope.n >= MAX_CIDRS)
-		return tp_err_set(err, TP_ERR_FAILED, "too many ranges");
-	tp_strv_add(&s->scope, range);
 	tp_buf_printf(&b, "add element inet tpdocker scope%c { %s }\n", family, range);
 	if (s->captured)
 		tp_buf_printf(&b, "add element inet tpdocker-engine scope%c { %s }\n", family,
 			      range);
 	return filter_nft(b.data, b.len, err);
+}
+
+int filter_scope_add(struct sidecar *s, const char *range, struct tp_err *err)
+{
+	if (tp_strv_has(&s->scope, range))
+		return 0;
+	if (s->scope.n >= MAX_CIDRS)
+		return tp_err_set(err, TP_ERR_FAILED, "too many ranges");
+	tp_strv_add(&s->scope, range);
+	return s->hostfilter ? hostfilter_add(s, range, err) : add_to_sets(s, range, err);
 }
 
 int filter_prepare(struct sidecar *s, struct tp_err *err)

@@ -241,11 +241,6 @@ int hostfilter_add(struct sidecar *s, const char *range, struct tp_err *err)
 {
 	tp_autofree char *rule = tp_asprintf("add element ip " TABLE " scope { %s }\n", range);
 
-	if (tp_strv_has(&s->scope, range))
-		return 0;
-	if (s->scope.n >= MAX_CIDRS)
-		return tp_err_set(err, TP_ERR_FAILED, "too many ranges");
-	tp_strv_add(&s->scope, range);
 	return s->hostfilter->port ? ownrules_run(s->hostfilter->rules, rule, err) : 0;
 }
 

@@ -120,6 +120,14 @@ static size_t without_suffix(const char *name, const struct tp_strv *suffixes)
 	return left;
 }
 
+const char *hostnames_also(const struct tp_strv *also, const char *name)
+{
+	for (size_t i = 0; i < also->n; i++)
+		if (strcasecmp(name, also->v[i]) == 0)
+			return also->v[i];
+	return NULL;
+}
+
 enum whose hostnames_whose(const char *name, const struct tp_strv *search,
 			   const struct tp_strv *suffixes, const struct tp_strv *scope,
 			   const struct tp_strv *also)
@@ -130,9 +138,8 @@ enum whose hostnames_whose(const char *name, const struct tp_strv *search,
 		return NAME_CLUSTER;
 	if (tp_dns_below(name, "in-addr.arpa") || tp_dns_below(name, "ip6.arpa"))
 		return NAME_HOST;
-	for (size_t i = 0; i < also->n; i++)
-		if (strcasecmp(name, also->v[i]) == 0)
-			return NAME_CLUSTER;
+	if (hostnames_also(also, name))
+		return NAME_CLUSTER;
 	if (!n)
 		return NAME_HOST;
 	if (count == 1 || ends_in_svc(name, n))
@@ -364,16 +371,6 @@ static bool own_question(struct hostnames *h, struct pending *p, const char *nam
 	return true;
 }
 
-static bool is_also(const struct hostnames *h, const char *name)
-{
-	const struct tp_strv *also = &h->s->scope_names;
-
-	for (size_t i = 0; i < also->n; i++)
-		if (strcasecmp(name, also->v[i]) == 0)
-			return true;
-	return false;
-}
-
 /* Another question like P is with the agent: P may be that one, which came round. */
 static bool is_under_way(const struct dnsfwd *d, const struct pending *p, const char *name)
 {
@@ -392,7 +389,7 @@ static bool is_under_way(const struct dnsfwd *d, const struct pending *p, const 
 /* A name of --also-proxy that would go round in circles. */
 static bool goes_round(const struct hostnames *h, const struct pending *p, const char *name)
 {
-	return is_also(h, name) && h->loop != LOOP_NONE &&
+	return hostnames_also(&h->s->scope_names, name) && h->loop != LOOP_NONE &&
 	       (h->loop == LOOP_FOUND || is_under_way(h->s->dnsfwd, p, name));
 }
 
@@ -497,29 +494,24 @@ void hostnames_asked(struct hostnames *h, const char *name)
 static void capture_address(void *arg, const uint8_t a[4])
 {
 	tp_autofree char *text = tp_asprintf("%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
-	struct sidecar *s = arg;
 	struct tp_err err;
 
-	if ((s->hostfilter ? hostfilter_add(s, text, &err) : filter_scope_add(s, text, &err)) < 0)
+	if (filter_scope_add(arg, text, &err) < 0)
 		tp_warn("%s is not captured: %s", text, err.msg);
 }
 
 void hostnames_seen(struct hostnames *h, const struct pending *p, const uint8_t *answer, size_t n)
 {
-	const struct tp_strv *names = &h->s->scope_names;
 	struct tp_dns_question q;
+	const char *name;
 
-	if (!names->n || p->check || p->type != TP_DNS_A ||
+	if (!h->s->scope_names.n || p->check || p->type != TP_DNS_A ||
 	    tp_dns_parse_query(p->msg, p->len, &q) < 0)
 		return;
-	for (size_t i = 0; i < names->n; i++) {
-		if (strcasecmp(q.name, names->v[i]) != 0)
-			continue;
-		if (tp_dns_each_a(answer, n, capture_address, h->s) <= 0)
-			sidecar_sendf(h->s, TP_CTL_WARN,
-				      "--also-proxy %s: the cluster knows no address of it",
-				      names->v[i]);
-	}
+	name = hostnames_also(&h->s->scope_names, q.name);
+	if (name && tp_dns_each_a(answer, n, capture_address, h->s) <= 0)
+		sidecar_sendf(h->s, TP_CTL_WARN,
+			      "--also-proxy %s: the cluster knows no address of it", name);
 }
 
 const struct tp_strv *hostnames_servers(const struct hostnames *h)

@@ -30,6 +30,9 @@ enum whose hostnames_whose(const char *name, const struct tp_strv *search,
 			   const struct tp_strv *suffixes, const struct tp_strv *scope,
 			   const struct tp_strv *also);
 
+/* NAME as ALSO (--also-proxy) has it, whatever its case; NULL: it has not. */
+const char *hostnames_also(const struct tp_strv *also, const char *name);
+
 struct hostnames;
 /* Of the machine's resolv.conf. */
 struct hostnames *hostnames_new(struct sidecar *s);

@@ -66,7 +66,7 @@ static int apply_resolv(struct sidecar *s, const char *text, size_t n, struct tp
 	TP_AUTO_BUF out = TP_BUF_INIT(1 << 20);
 	TP_AUTO_STRV v4 = { 0 };
 	struct tp_resolv r;
-	int rc = 0;
+	int rc;
 
 	if (!s->method->filters && dnsfwd_port(s->dnsfwd) == TP_DNS_PORT) {
 		tp_strv_add(&v4, "127.0.0.1");

@@ -255,7 +255,8 @@ int filter_nft(const char *rules, size_t n, struct tp_err *err);
 int filter_to_pod(struct sidecar *s, unsigned int port, struct tp_err *err);
 int filter_names(struct sidecar *s, const struct tp_resolv *r, uint16_t port, struct tp_err *err);
 
-/* Where the method captures a scope: its sets, "scope4" and "scope6", for a table; and one more range, or one that there is already. */
+/* Where the method captures a scope: its sets, "scope4" and "scope6", for a table; and one more range to capture, in
+ * the machine's namespace as well; one that there is already is fine. */
 void filter_scope_sets(const struct sidecar *s, struct tp_buf *b);
 int filter_scope_add(struct sidecar *s, const char *range, struct tp_err *err);
 
@@ -268,7 +269,7 @@ int hostfilter_start(struct sidecar *s, struct tp_err *err);
 int hostfilter_capture(struct sidecar *s, unsigned int port, struct tp_err *err);
 /* Questions to these servers (IPv4) are the forwarder's. */
 int hostfilter_names(struct sidecar *s, const struct tp_strv *servers, struct tp_err *err);
-/* One more range to capture; one that there is already is fine. */
+/* filter_scope_add's part where the rules are these. */
 int hostfilter_add(struct sidecar *s, const char *range, struct tp_err *err);
 
 /* names.c: the description is there: resolv.conf, hosts, redirects. */

@@ -367,7 +367,7 @@ static void open_tunnel(struct sidecar *s, int err_fd)
 {
 	struct tp_err err;
 
-	if (s->method->captured == TP_CAPTURED_CALLS) {
+	if (tp_method_injects(s->method)) {
 		if (!s->tunnel && inject_open(s, err_fd, on_tunnel_end, &err) < 0)
 			redial(s, err.msg);
 		return;

@@ -14,14 +14,6 @@
 #include "sidecar/dnsfwd.h"
 #include "sidecar/hostnames.h"
 
-static bool is_also(const struct sidecar *s, const char *name)
-{
-	for (size_t i = 0; i < s->scope_names.n; i++)
-		if (strcasecmp(s->scope_names.v[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* The cluster's domain, as the pod's search list tells it; NULL: it does not. */
 static const char *domain(const struct tp_strv *search)
 {
@@ -37,7 +29,7 @@ bool watchnames_route(struct dnsfwd *d, struct pending *p, const char *name)
 	const char *below = domain(&d->search);
 	size_t n = 0;
 
-	if (!below || !d->s->names || is_also(d->s, name))
+	if (!below || !d->s->names || hostnames_also(&d->s->scope_names, name))
 		return true;
 	switch (tp_names_answer(d->s->names, below, p->msg, p->len, answer, sizeof(answer), &n)) {
 	case TP_NAMES_ANSWERED:
